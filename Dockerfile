@@ -1,0 +1,27 @@
+# One image for every program: `vnode` is the entrypoint, its first argument says which.
+ARG BASE=node:24-bookworm-slim
+
+FROM ${BASE} AS build
+WORKDIR /src
+COPY package.json package-lock.json ./
+# No install scripts: the base has Node, and the bundler's binary comes as a package.
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json ./
+COPY scripts scripts
+COPY src src
+RUN node scripts/build.ts
+
+FROM ${BASE}
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="vnode-profile" \
+      org.opencontainers.image.description="Sends Pods of a self-managed Kubernetes cluster to Alibaba Cloud ECI through VNodes" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+ENV NODE_ENV=production
+COPY --from=build /src/dist /app
+COPY LICENSE /app/LICENSE
+RUN ln -s /app/vnode.js /usr/local/bin/vnode
+# By number, so that a cluster can tell that it is not root. Nothing is written: a read-only root file system will do.
+USER 1000:1000
+ENTRYPOINT ["vnode"]
+CMD ["--help"]

@@ -1,0 +1,109 @@
+/** Where a Pod will run once it has been decided about, in words for people. */
+
+import type { PodFacts } from '../pod/facts.ts'
+import { conflictOf, goesByItself, toleratesVnode } from '../pod/placement.ts'
+import type { Decision, RuledEnvironment } from '../policy/decide.ts'
+import { renderDuration } from '../policy/duration.ts'
+import type { Policy } from '../policy/policy.ts'
+
+export interface Whereabouts {
+  readonly code: 'vnode' | 'vnode-or-real' | 'real-then-vnode' | 'every-node' | 'real'
+  /** Completes "runs on". */
+  readonly place: string
+  /** A sentence about what to expect in practice. */
+  readonly note?: string
+}
+
+const A_VNODE: Whereabouts = { code: 'vnode', place: 'a VNode' }
+const A_REAL_NODE: Whereabouts = { code: 'real', place: 'a real node' }
+
+/** `pod` is the Pod as its author wrote it. */
+export function whereaboutsOf(pod: PodFacts, decision: Decision, environment: RuledEnvironment): Whereabouts {
+  if (pod.owner?.kind === 'DaemonSet') return daemonWhereabouts(pod, environment)
+  if (pod.isMirror) return { code: 'real', place: 'the node whose kubelet started it' }
+  if (pod.nodeName !== undefined) return boundWhereabouts(pod.nodeName, environment)
+  if (decision.outcome !== 'placed') return ownWhereabouts(pod, environment)
+  return decision.route === 'rule' ? whereaboutsUnder(decision.policy) : A_VNODE
+}
+
+function boundWhereabouts(nodeName: string, { vnodes }: RuledEnvironment): Whereabouts {
+  return vnodes.hasName(nodeName)
+    ? { code: 'vnode', place: `the VNode ${nodeName}` }
+    : { code: 'real', place: `the node ${nodeName}` }
+}
+
+/** Of a Pod that nothing is added to. */
+function ownWhereabouts(pod: PodFacts, environment: RuledEnvironment): Whereabouts {
+  if (goesByItself(pod, environment)) {
+    return {
+      ...A_VNODE,
+      note: 'Its own selectors and tolerations send it there; nothing is added or taken away.',
+    }
+  }
+  if (!toleratesVnode(pod, environment) || conflictOf(pod, environment) !== undefined) return A_REAL_NODE
+  return {
+    code: 'vnode-or-real',
+    place: 'a VNode or a real node',
+    note: `It tolerates the VNodes' taint of its own accord, and ${FREE_CAPACITY}.`,
+  }
+}
+
+function daemonWhereabouts(pod: PodFacts, environment: RuledEnvironment): Whereabouts {
+  if (!toleratesVnode(pod, environment)) {
+    return { code: 'real', place: 'real nodes only', note: "It does not tolerate the VNodes' taint." }
+  }
+  const conflict = conflictOf(pod, environment)
+  if (conflict !== undefined) {
+    return { code: 'real', place: 'real nodes only', note: `What keeps it off VNodes: ${conflict.message}.` }
+  }
+  return {
+    code: 'every-node',
+    place: 'every real node, and every VNode',
+    note: "It tolerates the VNodes' taint, and a VNode runs no daemons: its Pod there never becomes Ready. Keep it off by a required node affinity: type NotIn [virtual-kubelet], in every term.",
+  }
+}
+
+const FREE_CAPACITY =
+  "a VNode's free capacity wins the scheduler's scores: expect most such Pods on the VNode"
+
+function whereaboutsUnder(policy: Policy | undefined): Whereabouts {
+  switch (policy?.kind) {
+    case 'fair':
+      return policy.preferRealNodes
+        ? {
+            code: 'vnode-or-real',
+            place: 'a real node or a VNode',
+            note: 'Real nodes are preferred while they have room (weight 100, a preference and no guarantee).',
+          }
+        : {
+            code: 'vnode-or-real',
+            place: 'a VNode or a real node',
+            note: `The scheduler chooses, and ${FREE_CAPACITY}.`,
+          }
+    case 'normalNodePrefer':
+      return {
+        code: 'real-then-vnode',
+        place: 'a real node',
+        note: spillWords(policy),
+      }
+    default:
+      return A_VNODE
+  }
+}
+
+function spillWords({
+  cpuRatio,
+  memoryRatio,
+  spillAfterSeconds,
+}: Extract<Policy, { kind: 'normalNodePrefer' }>): string {
+  const when = spillAfterSeconds
+    ? `once the scheduler has found no real node for it for ${renderDuration(spillAfterSeconds)}`
+    : 'once the scheduler finds no real node for it'
+  const shares = [
+    ...(cpuRatio === undefined ? [] : [`${cpuRatio} % of the real nodes' CPU`]),
+    ...(memoryRatio === undefined ? [] : [`${memoryRatio} % of the real nodes' memory`]),
+  ]
+  const full = shares.length === 0 ? '' : `, but only while at least ${shares.join(' or ')} is requested`
+  // What the rule asks for and what this version does must not be mistaken for each other.
+  return `The rule lets it spill to a VNode ${when}${full}. Nothing does that in this version: until then it waits for a real node.`
+}

@@ -1,0 +1,230 @@
+/** The rights of each program, and why it has them: the chart's roles, the tests' identities and the documentation are this list. */
+
+import {
+  INSTALL_NAMESPACE,
+  LAST_GOOD_CONFIGMAP,
+  RULES_CONFIGMAP,
+  RULES_NAMESPACE,
+  SELECTOR_GROUP,
+  SELECTOR_PLURAL,
+} from './names.ts'
+import { REGISTRATION_GROUP } from './registration/configuration.ts'
+
+export interface AccessRule {
+  /** Rules of one name make one Role, or ClusterRole, together. */
+  readonly role: string
+  /** Undefined: in the whole cluster. */
+  readonly namespace?: string
+  readonly apiGroup: string
+  readonly resources: readonly string[]
+  /** `create` is limited by names too, as our objects are made by server-side apply alone (observed). */
+  readonly resourceNames?: readonly string[]
+  readonly verbs: readonly string[]
+  readonly reason: string
+}
+
+const READ = ['get', 'list', 'watch']
+const APPLY = ['create', 'patch']
+
+export interface WebhookPlace {
+  readonly installNamespace: string
+  readonly rulesNamespace: string
+  readonly rulesName: string
+  /** Of the installation's namespace; undefined where certificates come from files. */
+  readonly certSecret?: string
+}
+
+export function webhookAccess(place: WebhookPlace): readonly AccessRule[] {
+  const { installNamespace, rulesNamespace, rulesName, certSecret } = place
+  const everywhere = { role: 'cluster', apiGroup: '' }
+  return [
+    {
+      ...everywhere,
+      resources: ['namespaces', 'nodes'],
+      verbs: READ,
+      reason: 'labels of namespaces, and which nodes are VNodes, decide',
+    },
+    {
+      ...everywhere,
+      apiGroup: SELECTOR_GROUP,
+      resources: [SELECTOR_PLURAL],
+      verbs: READ,
+      reason: 'rules of every namespace',
+    },
+    {
+      ...everywhere,
+      resources: ['events'],
+      verbs: APPLY,
+      reason: 'an Event is in the namespace of what it is about: the rules, or any Selector',
+    },
+    {
+      role: 'rules',
+      namespace: rulesNamespace,
+      apiGroup: '',
+      resources: ['configmaps'],
+      resourceNames: [rulesName],
+      verbs: READ,
+      reason: 'the rules',
+    },
+    {
+      role: 'last-good',
+      namespace: installNamespace,
+      apiGroup: '',
+      resources: ['configmaps'],
+      resourceNames: [LAST_GOOD_CONFIGMAP],
+      verbs: [...READ, ...APPLY],
+      reason: 'the last good rules, which replicas share',
+    },
+    ...(certSecret === undefined
+      ? []
+      : [
+          {
+            role: 'certificate',
+            namespace: installNamespace,
+            apiGroup: '',
+            resources: ['secrets'],
+            resourceNames: [certSecret],
+            verbs: READ,
+            reason: 'the certificate that is served',
+          },
+        ]),
+  ]
+}
+
+export interface HelperPlace {
+  readonly installNamespace: string
+  /** By which all its objects are named; see {@link helperNames}. */
+  readonly name: string
+  /** The ClusterRole that owns the webhook configurations. */
+  readonly owner: string
+  /** Whose the certificates are. */
+  readonly certSource: 'helper' | 'cert-manager'
+}
+
+/** What the helper's objects are called. */
+export function helperNames(name: string) {
+  return {
+    lease: `${name}-helper`,
+    secret: `${name}-tls`,
+    probe: `${name}-probe`,
+    registration: name,
+    service: `${name}-webhook`,
+    owner: `${name}-helper`,
+    certificate: `${name}-webhook`,
+  } as const
+}
+
+/** Without what it does as other duties are added. */
+export function helperAccess(place: HelperPlace): readonly AccessRule[] {
+  const { installNamespace: namespace, name, owner, certSource } = place
+  const names = helperNames(name)
+  return [
+    ...registrationAccess(names.registration, owner),
+    {
+      role: 'install',
+      namespace,
+      apiGroup: 'coordination.k8s.io',
+      resources: ['leases'],
+      resourceNames: [names.lease],
+      verbs: ['get', ...APPLY],
+      reason: 'one helper leads',
+    },
+    ...(certSource === 'cert-manager' ? [] : [secretAccess(namespace, names.secret)]),
+    {
+      role: 'install',
+      namespace,
+      apiGroup: 'discovery.k8s.io',
+      resources: ['endpointslices'],
+      verbs: ['list', 'watch'],
+      reason: 'where the webhook answers; their names are not known beforehand',
+    },
+    ...probeAccess(namespace, names.probe),
+    {
+      role: 'install',
+      namespace,
+      apiGroup: '',
+      resources: ['events'],
+      verbs: APPLY,
+      reason: 'Events about the Secret; their names are not known beforehand',
+    },
+    {
+      role: 'events',
+      namespace: 'default',
+      apiGroup: '',
+      resources: ['events'],
+      verbs: APPLY,
+      reason: 'Events about webhook configurations: those of cluster-wide objects are in default',
+    },
+  ]
+}
+
+/** Of `vnode probe` as well. Limited to a dry run by the chart's ValidatingAdmissionPolicy, which RBAC cannot say. */
+export function probeAccess(namespace: string, probe: string): readonly AccessRule[] {
+  return [
+    {
+      role: 'install',
+      namespace,
+      apiGroup: '',
+      resources: ['pods'],
+      resourceNames: [probe],
+      verbs: APPLY,
+      reason: 'the probe, a Pod that is created for show',
+    },
+  ]
+}
+
+function registrationAccess(name: string, owner: string): readonly AccessRule[] {
+  const rule = { role: 'cluster', apiGroup: REGISTRATION_GROUP }
+  const [mutating, validating] = [['mutatingwebhookconfigurations'], ['validatingwebhookconfigurations']]
+  const verbs = [...APPLY, 'delete']
+  return [
+    {
+      ...rule,
+      resources: mutating,
+      verbs: READ,
+      reason: 'those of the vendor are found and told, whatever they are called',
+    },
+    {
+      ...rule,
+      resources: mutating,
+      resourceNames: [name],
+      verbs,
+      reason: 'ours is registered, healed and withdrawn',
+    },
+    {
+      ...rule,
+      resources: validating,
+      resourceNames: [name],
+      verbs: [...READ, ...verbs],
+      reason: 'the same for what validates rules',
+    },
+    {
+      role: 'cluster',
+      apiGroup: 'rbac.authorization.k8s.io',
+      resources: ['clusterroles'],
+      resourceNames: [owner],
+      verbs: ['get'],
+      reason: 'its uid: the configurations are owned by it, and vanish with it',
+    },
+  ]
+}
+
+function secretAccess(namespace: string, name: string): AccessRule {
+  return {
+    role: 'install',
+    namespace,
+    apiGroup: '',
+    resources: ['secrets'],
+    resourceNames: [name],
+    verbs: [...READ, ...APPLY, 'delete'],
+    reason: 'CA and certificate; deleted only where somebody made it immutable',
+  }
+}
+
+export const DEFAULT_NAME = 'vnode-profile'
+export const DEFAULT_WEBHOOK_PLACE: WebhookPlace = {
+  installNamespace: INSTALL_NAMESPACE,
+  rulesNamespace: RULES_NAMESPACE,
+  rulesName: RULES_CONFIGMAP,
+  certSecret: helperNames(DEFAULT_NAME).secret,
+}

@@ -1,0 +1,107 @@
+/** The rules that people keep as resources: `Selector` of group eci.aliyun.com, whatever version and scope the cluster's CRD has. */
+import { isPowerKey } from '../eci/annotations.ts'
+import { asRecord, asString } from '../kubernetes/objects.ts'
+import { hasErrors, type Locator, NO_TEXT, type Path, type Problem, Problems } from './problem.ts'
+import { hasSelector, type Rule } from './rule.ts'
+import { type BodyFormat, compileBody } from './rule-body.ts'
+
+/** Which Selectors act where, and what tenants may set. */
+export interface ResourceScope {
+  /** A Selector in this namespace acts on all namespaces. */
+  readonly installNamespace: string
+  /** `cluster`: every Selector acts on all namespaces; `namespace`: on its own only. */
+  readonly selectorScope: 'namespace' | 'cluster'
+  /** Annotation keys that are powers, but which Selectors outside the installation's namespace may set all the same. */
+  readonly tenantEffects: ReadonlySet<string>
+}
+
+export interface CompiledSelector {
+  /** Absent when the Selector has an error: it is left out alone. */
+  readonly rule?: Rule
+  readonly priority: number
+  /** RFC 3339, or empty: older Selectors win ties. */
+  readonly createdAt: string
+  readonly problems: readonly Problem[]
+}
+
+const SPEC_KEYS = ['namespaceLabels', 'objectLabels', 'effect', 'policy', 'priority', 'namespaces']
+const SPEC: Path = ['spec']
+const FORMAT: BodyFormat = {
+  origin: 'Selector',
+  namespaceSelector: 'namespaceLabels',
+  objectSelector: 'objectLabels',
+}
+
+/** Compiles one Selector object as it came from the apiserver or a file. */
+export function compileSelector(
+  value: unknown,
+  scope: ResourceScope,
+  locator: Locator = NO_TEXT,
+): CompiledSelector {
+  const metadata = asRecord(asRecord(value)?.metadata)
+  // In a file, "" is as good as nothing.
+  const namespace = asString(metadata?.namespace) || undefined
+  const name = `${namespace === undefined ? '' : `${namespace}/`}${asString(metadata?.name) ?? '(no name)'}`
+  const problems = new Problems(locator, name)
+  const createdAt = asString(metadata?.creationTimestamp) ?? ''
+  const spec = asRecord(asRecord(value)?.spec)
+  if (spec === undefined) {
+    problems.error({ path: SPEC, message: 'must be an object' })
+    return { priority: 0, createdAt, problems: problems.list }
+  }
+  checkKeys(spec, problems)
+  const priority = compilePriority(spec.priority, problems)
+  const isTenant = namespace !== undefined && namespace !== scope.installNamespace
+  const { body, isSelectorBroken } = compileBody({ record: spec, path: SPEC }, FORMAT, problems)
+  const rule: Rule = {
+    name,
+    ...body,
+    ...(isTenant && scope.selectorScope === 'namespace' ? { onlyNamespace: namespace } : {}),
+  }
+  if (isTenant) checkPowers(rule, scope, problems)
+  if (!isSelectorBroken) checkSense(rule, problems)
+  const list = problems.list
+  return { priority, createdAt, problems: list, ...(hasErrors(list) ? {} : { rule }) }
+}
+
+function checkKeys(spec: Record<string, unknown>, problems: Problems): void {
+  for (const key of Object.keys(spec)) {
+    if (SPEC_KEYS.includes(key)) continue
+    problems.error({
+      path: [...SPEC, key],
+      at: 'key',
+      message: `unknown field; a Selector's spec has ${SPEC_KEYS.join(', ')}`,
+    })
+  }
+}
+
+function compilePriority(value: unknown, problems: Problems): number {
+  if (value === undefined || value === null) return 0
+  if (typeof value === 'number' && Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31)
+    return value
+  problems.error({ path: [...SPEC, 'priority'], value, message: 'must be a whole number (int32)' })
+  return 0
+}
+
+function checkPowers(
+  { effect }: Rule,
+  { installNamespace, tenantEffects }: ResourceScope,
+  problems: Problems,
+): void {
+  for (const key of effect.annotations.keys()) {
+    if (!isPowerKey(key) || tenantEffects.has(key)) continue
+    problems.error({
+      path: [...SPEC, 'effect', 'annotations', key],
+      at: 'key',
+      message: `is a power that only Selectors in namespace ${installNamespace} may set, unless the setting tenantEffects (--tenant-effects) lists it`,
+    })
+  }
+}
+
+function checkSense(rule: Rule, problems: Problems): void {
+  if (hasSelector(rule)) return
+  problems.error({
+    path: SPEC,
+    message: 'must have namespaceLabels or objectLabels with at least one requirement in it',
+  })
+}

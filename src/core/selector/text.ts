@@ -1,0 +1,171 @@
+/**
+ * Reads the text that people write rules in: JSON, JSON with comments (`#`, `//` and block comments: the vendor's own samples
+ * carry `#`), or YAML. Positions survive, so that a problem can say line and column.
+ */
+import { type Document, isScalar, LineCounter, type Node, type ParsedNode, parseAllDocuments } from 'yaml'
+import { messageOf } from '../errors.ts'
+import { type Flaw, MOST_ALIASES, type Outline, offsetOf, outlineOf } from './outline.ts'
+import type { Locator, Path, Position, Problem } from './problem.ts'
+import { readStrictJson } from './strict-json.ts'
+
+export interface TextDocument extends Locator {
+  /** Plain JSON-like value; a key `__proto__` is an ordinary own member. */
+  readonly value: unknown
+  /** Where a string inside the text begins, if the string stands there line by line (a block scalar). */
+  block(path: Path): BlockPlace | undefined
+}
+
+export interface BlockPlace {
+  /** The line of the string's first line, and the columns that every line is indented by. */
+  readonly line: number
+  readonly indent: number
+}
+
+export type ParsedText =
+  | { readonly documents: readonly TextDocument[]; readonly problems: readonly [] }
+  | { readonly documents: readonly []; readonly problems: readonly Problem[] }
+
+/** Parses one or several documents. Never throws; a text that cannot be read yields problems with their positions. */
+export function parseText(text: string): ParsedText {
+  const strict = readStrictJson(text)
+  if (strict !== undefined) return { documents: [placedLater(text, strict.value)], problems: [] }
+  try {
+    return parseDocuments(text)
+  } catch (error) {
+    // Aliases that expand without end, or a stack that is exhausted already.
+    return {
+      documents: [],
+      problems: [unreadable(messageOf(error))],
+    }
+  }
+}
+
+/** A document whose places are looked for when somebody asks for one: in rules without a problem nobody does. */
+function placedLater(text: string, value: unknown): TextDocument {
+  let placed: TextDocument | undefined
+  const document = () => {
+    placed ??= parseDocuments(text).documents[0]
+    return placed
+  }
+  return {
+    value,
+    locate: (path, at) => document()?.locate(path, at),
+    typed: path => document()?.typed(path),
+    // Only YAML has blocks.
+    block: () => undefined,
+  }
+}
+
+/** Not strict: what was parsed has contents, and be it null. */
+type ParsedDocument = Document.Parsed<ParsedNode, false>
+
+const TOO_DEEP = 'it is nested too deeply'
+
+function parseDocuments(text: string): ParsedText {
+  const lines = new LineCounter()
+  // A byte order mark is invisible, and would count as a column.
+  const bare = text.startsWith('\uFEFF') ? text.slice(1) : text
+  const source = isJsonLike(bare) ? blankComments(bare) : bare
+  // The library's own search for duplicate keys compares each with all others: minutes, for a map of 100,000.
+  const options = { lineCounter: lines, prettyErrors: false, logLevel: 'silent', uniqueKeys: false } as const
+  const parsed = parseAllDocuments<ParsedNode, false>(source, options)
+  const documents = 'empty' in parsed ? [] : parsed
+  const flaws = documents.flatMap(syntaxFlaws)
+  if (flaws.length > 0) return refusal(flaws, lines)
+  const outlined = documents.map(document => ({ document, outline: outlineOf(document.contents) }))
+  const deeper = outlined.flatMap(({ outline }) => outline.flaws)
+  if (deeper.length > 0) return refusal(deeper, lines)
+  return { documents: outlined.map(one => toTextDocument({ ...one, lines, source })), problems: [] }
+}
+
+function syntaxFlaws({ errors }: ParsedDocument): Flaw[] {
+  const flaws = errors.map(({ message, pos: [offset] }) => ({ message, offset }))
+  const exhausted = errors.find(error => error.code === 'RESOURCE_EXHAUSTION')
+  // The rest would only say that brackets do not close where the parser gave up.
+  return exhausted === undefined ? flaws : [{ message: TOO_DEEP, offset: exhausted.pos[0] }]
+}
+
+function refusal(flaws: readonly Flaw[], lines: LineCounter): ParsedText {
+  return {
+    documents: [],
+    problems: flaws.map(({ message, offset }) => unreadable(message, lines.linePos(offset))),
+  }
+}
+
+function unreadable(reason: string, position?: { line: number; col: number }): Problem {
+  return {
+    severity: 'error',
+    path: '',
+    message: `the text is not valid JSON or YAML: ${reason.replaceAll(/\s+/g, ' ').trim()}`,
+    ...(position === undefined ? {} : { line: position.line, column: position.col }),
+  }
+}
+
+interface Parsed {
+  readonly document: ParsedDocument
+  readonly outline: Outline
+  readonly lines: LineCounter
+  readonly source: string
+}
+
+function toTextDocument({ document, outline, lines, source }: Parsed): TextDocument {
+  const value: unknown = document.toJS({ maxAliasCount: MOST_ALIASES })
+  const nodeAt = (path: Path): Node | undefined => {
+    const place = outline.find(path)
+    return place.isWhole ? place.target : undefined
+  }
+  return {
+    value,
+    locate: (path, at) => {
+      const place = outline.find(path)
+      const node = at === 'value' && place.isWhole ? place.node : (place.key ?? place.node)
+      return positionOf(node, lines)
+    },
+    typed: path => {
+      const node = nodeAt(path)
+      return isScalar(node) ? node.source : undefined
+    },
+    block: path => blockPlace(nodeAt(path), lines, source),
+  }
+}
+
+function positionOf(node: Node, lines: LineCounter): Position {
+  const { line, col } = lines.linePos(offsetOf(node))
+  return { line, column: col }
+}
+
+function blockPlace(node: Node | undefined, lines: LineCounter, source: string): BlockPlace | undefined {
+  if (!isScalar(node) || node.type !== 'BLOCK_LITERAL') return undefined
+  const header = positionOf(node, lines).line
+  const first = source.split('\n').slice(header).find(isWritten)
+  const within = String(node.value).split('\n').find(isWritten)
+  if (first === undefined || within === undefined) return undefined
+  // The first line may be indented further than the block is (`|2`).
+  return { line: header + 1, indent: indentOf(first) - indentOf(within) }
+}
+
+function isWritten(row: string): boolean {
+  return row.trim() !== ''
+}
+
+function indentOf(row: string): number {
+  return row.length - row.trimStart().length
+}
+
+/** JSON-like text opens with a bracket, or ends, once white space and comments are past. */
+function isJsonLike(text: string): boolean {
+  const start = text.replace(/^(?:\s|\uFEFF|#[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/)+/, '')
+  return start === '' || start.startsWith('[') || start.startsWith('{')
+}
+
+// A string ("…", or '…' where a word begins), or a comment that does not stand inside a bare word (`http://x`); tabs are white
+// space in JSON but not in YAML.
+const STRING_OR_COMMENT =
+  /"(?:[^"\\]|\\[\s\S])*"?|(?<=^|[\s,[\]{}:])'(?:[^']|'')*'?|(?<=^|[\s,[\]{}"'])(?:#|\/\/)[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|\t|\uFEFF/g
+
+/** Replaces comments by spaces, keeping every character in its place. */
+function blankComments(text: string): string {
+  return text.replaceAll(STRING_OR_COMMENT, match =>
+    /^["']/.test(match) ? match : match.replaceAll(/[^\n]/g, ' '),
+  )
+}

@@ -1,0 +1,21 @@
+import type { Lives } from '../core/certificate/rotation-state.ts'
+import type { RegistrationSpec } from '../core/registration/configuration.ts'
+
+export interface HelperSettings {
+  /** What does not depend on the version of the API server. */
+  readonly registration: Omit<RegistrationSpec, 'hasMatchConditions'>
+  /** The ClusterRole that owns the webhook configurations. */
+  readonly owner: string
+  /** Whose the certificates are; cert-manager's are left to it, caBundle included. */
+  readonly certSource: 'helper' | 'cert-manager'
+  /** Of the installation's namespace, as all that follows. */
+  readonly secret: string
+  readonly probe: string
+  readonly lease: string
+  readonly lives: Lives
+  /** For how long the webhook may not serve before its registration is withdrawn. */
+  readonly graceMs: number
+  readonly probeIntervalMs: number
+  /** Between two rounds when nothing happens. */
+  readonly periodMs: number
+}

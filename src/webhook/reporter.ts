@@ -1,0 +1,68 @@
+/** Tells the world what became of edits of the rules: log, metrics and, for rules in a cluster, Events. */
+import { renderProblem } from '../core/selector/problem.ts'
+import type { EventWriter } from '../kube/event.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { refusalText } from './rules-route.ts'
+import type { RulesReport, RulesSummary } from './rules-state.ts'
+
+export interface ReporterOptions {
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** Absent where rules come from files. */
+  readonly events?: Pick<EventWriter, 'emit'>
+}
+
+const STAYS = {
+  'last-good': 'the last good rules stay in force',
+  'valid-part': 'there are no older rules to keep, so the valid ones of these are in force',
+  'without-it': 'all other rules stay in force',
+} as const
+
+export function rulesReporter({ log, metrics, events }: ReporterOptions): (report: RulesReport) => void {
+  return report => {
+    const { origin, problems, kind } = report
+    const fields = { rules: origin.label, problems: problems.map(problem => renderProblem(problem)) }
+    if (kind === 'refused') {
+      metrics.refusedEdits.inc({ origin: origin.kind })
+      log.error(fields, `rules refused; ${STAYS[report.inForce ?? 'last-good']}`)
+    } else if (problems.length > 0) log.warn(fields, 'rules accepted, with advice')
+    else log.info({ rules: origin.label }, `rules ${kind}`)
+    emit(report, events)
+  }
+}
+
+function emit(
+  { kind, origin, problems, inForce = 'last-good' }: RulesReport,
+  events: ReporterOptions['events'],
+): void {
+  const { involved } = origin
+  if (events === undefined || involved === undefined || (kind !== 'refused' && kind !== 'mended')) return
+  const what = origin.kind === 'Selector' ? 'the Selector' : undefined
+  const subject = { kind: origin.kind, ...involved }
+  const key = involved.resourceVersion
+  if (kind === 'mended') {
+    events.emit({
+      involved: subject,
+      key,
+      type: 'Normal',
+      reason: 'RulesApplied',
+      message: 'the rules are valid again and in force',
+    })
+  } else {
+    const message = `${refusalText(problems, what)}; ${STAYS[inForce]}`
+    events.emit({ involved: subject, key, type: 'Warning', reason: 'RulesRefused', message })
+  }
+}
+
+/** Keeps the gauges about rules up to date; `now` in milliseconds of Unix time. */
+export function rulesGauges(metrics: Metrics, now: () => number): (summary: RulesSummary) => void {
+  return summary => {
+    metrics.rulesLoaded.set({ origin: 'ConfigMap' }, summary.configMapRules)
+    metrics.rulesLoaded.set({ origin: 'Selector' }, summary.selectorRules)
+    metrics.rulesRefused.set({ origin: 'ConfigMap' }, summary.refusedConfigMapRules)
+    metrics.rulesRefused.set({ origin: 'Selector' }, summary.refusedSelectors)
+    metrics.isLastReloadGood.set(Number(summary.isNewest))
+    metrics.lastReload.set(now() / 1000)
+  }
+}

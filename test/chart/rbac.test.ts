@@ -1,0 +1,123 @@
+/** The rights that the chart gives are the list in src/core/rbac.ts, no more and no less, each beside its reason. */
+import t from 'tap'
+import {
+  type AccessRule,
+  helperAccess,
+  helperNames,
+  probeAccess,
+  webhookAccess,
+} from '../../src/core/rbac.ts'
+import { helmOrSkip, type Manifest, VARIANTS } from '../helpers/chart.ts'
+
+interface PolicyRule {
+  readonly apiGroups: readonly string[]
+  readonly resources: readonly string[]
+  readonly resourceNames?: readonly string[]
+  readonly verbs: readonly string[]
+}
+
+/** One right as a line: `vnode-system: patch /secrets vnode-profile-tls`. */
+function linesOf(namespace: string, rule: PolicyRule): string[] {
+  return rule.apiGroups.flatMap(group =>
+    rule.resources.flatMap(resource =>
+      rule.verbs.flatMap(verb =>
+        (rule.resourceNames ?? ['*']).map(name => `${namespace}: ${verb} ${group}/${resource} ${name}`),
+      ),
+    ),
+  )
+}
+
+function listed(rules: readonly AccessRule[]): string[] {
+  return unique(
+    rules.flatMap(rule => linesOf(rule.namespace ?? '(cluster)', { ...rule, apiGroups: [rule.apiGroup] })),
+  )
+}
+
+/** What the roles that are bound to a ServiceAccount give it. */
+function rendered(manifests: readonly Manifest[], account: string): string[] {
+  const bindings = manifests.filter(
+    one =>
+      one.kind.endsWith('RoleBinding') &&
+      (one.subjects as { name: string }[]).some(({ name }) => name === account),
+  )
+  const roles = bindings.flatMap(({ kind, metadata, roleRef }) => {
+    const { name } = roleRef as { name: string }
+    const role = manifests.find(
+      one =>
+        one.kind === kind.replace('Binding', '') &&
+        one.metadata.name === name &&
+        one.metadata.namespace === metadata.namespace,
+    )
+    if (role === undefined) throw new Error(`${kind}/${metadata.name} binds no role`)
+    return [role]
+  })
+  return unique(
+    roles.flatMap(({ metadata, rules }) =>
+      (rules as PolicyRule[]).flatMap(rule => linesOf(metadata.namespace ?? '(cluster)', rule)),
+    ),
+  )
+}
+
+const unique = (lines: readonly string[]) => [...new Set(lines)].sort()
+
+const helm = helmOrSkip(t)
+
+if (helm !== undefined) {
+  for (const [variant, options] of VARIANTS) {
+    t.test(variant, async t => {
+      const manifests = await helm.render(options)
+      const { namespace: installNamespace = 'vnode-system', release = 'vnode-profile' } = options
+      const { legacy, rules, certificates } = (options.values ?? {}) as {
+        legacy?: boolean
+        rules?: { namespace: string; name: string }
+        certificates?: { source: 'cert-manager' }
+      }
+      const { namespace: rulesNamespace = 'kube-system', name: rulesName = 'eci-profile' } = rules ?? {}
+      const name = release === 'vnode-profile' ? release : `${release}-vnode-profile`
+      const names = helperNames(name)
+      const place = { installNamespace, rulesNamespace, rulesName }
+      const webhook = webhookAccess(legacy ? place : { ...place, certSecret: names.secret })
+      const certSource = certificates?.source ?? 'helper'
+      const helper = helperAccess({ installNamespace, name, owner: names.owner, certSource })
+      const hooks = rulesNamespace === 'rules' ? [] : [`${rulesNamespace}: create /configmaps *`]
+      t.strictSame(rendered(manifests, `${name}-webhook`), listed(webhook))
+      t.strictSame(rendered(manifests, `${name}-rules`), hooks)
+      if (legacy) return
+      t.strictSame(rendered(manifests, `${name}-helper`), listed(helper))
+      t.strictSame(rendered(manifests, `${name}-test`), listed(probeAccess(installNamespace, names.probe)))
+      t.strictSame(rendered(manifests, `${name}-uninstall`), [
+        `(cluster): delete admissionregistration.k8s.io/mutatingwebhookconfigurations ${name}`,
+        `(cluster): delete admissionregistration.k8s.io/validatingwebhookconfigurations ${name}`,
+        `(cluster): delete rbac.authorization.k8s.io/clusterroles ${names.owner}`,
+      ])
+    })
+  }
+
+  t.test('nobody else is given anything, and every binding names an account of the release', async t => {
+    const manifests = await helm.render()
+    const accounts = manifests
+      .filter(({ kind }) => kind === 'ServiceAccount')
+      .map(({ metadata }) => metadata.name)
+    const subjects = manifests.flatMap(
+      ({ subjects }) => (subjects ?? []) as { kind: string; name: string; namespace: string }[],
+    )
+    t.ok(subjects.every(({ kind, namespace }) => kind === 'ServiceAccount' && namespace === 'vnode-system'))
+    t.strictSame(unique(subjects.map(({ name }) => name)), unique(accounts))
+  })
+
+  t.test('nothing may be written that is not named, but for Events and, for a moment, the rules', async t => {
+    const manifests = await helm.render()
+    const lines = ['webhook', 'helper', 'test', 'uninstall', 'rules'].flatMap(component =>
+      rendered(manifests, `vnode-profile-${component}`),
+    )
+    t.strictSame(unique(lines.filter(line => !/: (?:get|list|watch) /.test(line) && line.endsWith(' *'))), [
+      '(cluster): create /events *',
+      '(cluster): patch /events *',
+      'default: create /events *',
+      'default: patch /events *',
+      'kube-system: create /configmaps *',
+      'vnode-system: create /events *',
+      'vnode-system: patch /events *',
+    ])
+  })
+}

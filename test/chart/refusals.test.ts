@@ -1,0 +1,154 @@
+/** Values that cannot work are refused, in words that name the value and the way out; those of all situations are not. */
+import t from 'tap'
+import { CHART, helmOrSkip, type RenderOptions, VARIANTS } from '../helpers/chart.ts'
+
+/** What is set, and what Helm then says. */
+const REFUSED = new Map<string, [options: RenderOptions, message: RegExp]>([
+  [
+    'a key with a typo',
+    [{ values: { webhok: { replicas: 3 } } }, /additional properties 'webhok' not allowed/],
+  ],
+  [
+    'a key with a typo further down',
+    [{ values: { webhook: { replica: 3 } } }, /at '\/webhook': additional properties 'replica' not allowed/],
+  ],
+  [
+    'no replicas of the webhook',
+    [
+      { values: { webhook: { replicas: 0 } } },
+      /webhook\.replicas: must be at least 1 \(2 for high availability\), not 0\. To take vnode-profile away, run helm uninstall; .*kube-system\/eci-profile/,
+    ],
+  ],
+  [
+    'no replicas of the helper',
+    [{ values: { helper: { replicas: 0 } } }, /helper\.replicas: must be at least 1/],
+  ],
+  [
+    'replicas that are no number',
+    [{ values: { webhook: { replicas: 'two' } } }, /at '\/webhook\/replicas': got string, want integer/],
+  ],
+  [
+    'Fail without exclusions',
+    [
+      { values: { registration: { failurePolicy: 'Fail' } } },
+      /excludeNamespaces: registration\.failurePolicy Fail refuses Pods while the webhook is away, so name .* \[kube-flannel\]/,
+    ],
+  ],
+  [
+    'Fail where namespaces cannot be excluded by name',
+    [
+      { version: '1.20.15', values: { registration: { failurePolicy: 'Fail' }, excludeNamespaces: ['x'] } },
+      /registration\.failurePolicy: Fail needs Kubernetes 1\.21.*Leave it at Ignore/,
+    ],
+  ],
+  [
+    'a failure policy that there is not',
+    [
+      { values: { registration: { failurePolicy: 'fail' } } },
+      /at '\/registration\/failurePolicy': value must be one of 'Ignore', 'Fail'/,
+    ],
+  ],
+  [
+    'a time limit that holds up the cluster',
+    [
+      { values: { registration: { timeoutSeconds: 30 } } },
+      /'\/registration\/timeoutSeconds': maximum: got 30, want 10/,
+    ],
+  ],
+  [
+    'a namespace that cannot be one',
+    [
+      { values: { excludeNamespaces: ['Kube_System'] } },
+      /'\/excludeNamespaces\/0': 'Kube_System' does not match/,
+    ],
+  ],
+  [
+    'a toleration in another syntax',
+    [
+      { values: { placement: { toleration: 'k8s.aliyun.com/vnode' } } },
+      /'\/placement\/toleration': .* does not match/,
+    ],
+  ],
+  [
+    'a port of the kubelet on the nodes',
+    [
+      { values: { webhook: { hostNetwork: true, port: 10250 } } },
+      /webhook\.port: 10250 is a port of Kubernetes' own programs on nodes; with hostNetwork choose another one, such as 8443/,
+    ],
+  ],
+  [
+    'a port that only root may listen on',
+    [{ values: { webhook: { port: 443 } } }, /'\/webhook\/port': minimum: got 443, want 1,024/],
+  ],
+  [
+    'one port for two things',
+    [
+      { values: { webhook: { port: 8080 } } },
+      /webhook\.opsPort: 8080 is webhook\.port too; choose another one/,
+    ],
+  ],
+  [
+    'Kubernetes 1.15 without legacy',
+    [
+      { version: '1.15.12' },
+      /legacy: Kubernetes v1\.15\.12 is older than 1\.16; set legacy: true, and install with --skip-crds/,
+    ],
+  ],
+  [
+    'legacy where it is not needed',
+    [
+      { version: '1.16.15', values: { legacy: true } },
+      /legacy: is for Kubernetes 1\.13 to 1\.15.*leave it out/,
+    ],
+  ],
+  [
+    "somebody's certificates with legacy",
+    [
+      { version: '1.15.12', values: { legacy: true, certificates: { source: 'cert-manager' } } },
+      /certificates\.source: legacy has Helm make the certificates/,
+    ],
+  ],
+  ['Kubernetes 1.12', [{ version: '1.12.10' }, /requires kubeVersion: >=1\.13\.0-0/]],
+])
+
+const helm = helmOrSkip(t)
+
+if (helm !== undefined) {
+  for (const [name, [options, message]] of REFUSED) {
+    t.test(`refused: ${name}`, async t => {
+      const { code, stdout, stderr } = await helm.template(options)
+      t.equal(code, 1)
+      t.equal(stdout, '')
+      t.match(stderr.replaceAll(/\s+/g, ' '), message)
+    })
+  }
+
+  t.test('several mistakes are told at once', async t => {
+    const { stderr } = await helm.template({
+      values: { webhook: { replicas: 0, port: 8080 }, helper: { replicas: 0 } },
+    })
+    t.equal(stderr.match(/^- /gm)?.length, 3, stderr)
+  })
+
+  for (const [name, { values = {}, version = '1.34.4', namespace = 'vnode-system' }] of VARIANTS) {
+    t.test(`lint: ${name}`, async t => {
+      const args = [
+        'lint',
+        CHART,
+        '--strict',
+        '--kube-version',
+        version,
+        '--namespace',
+        namespace,
+        '--values',
+        '-',
+      ]
+      const { code, stdout, stderr } = await helm.run(args, { input: JSON.stringify(values) })
+      t.equal(code, 0, stdout + stderr)
+    })
+  }
+
+  t.test('as a part of another chart, with values for all charts', async t => {
+    await t.resolves(helm.render({ values: { global: { region: 'cn-hangzhou' } } }))
+  })
+}

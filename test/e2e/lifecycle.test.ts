@@ -1,0 +1,93 @@
+/** From a cluster that never heard of us, to Pods on VNodes, and back. */
+import t from 'tap'
+import { ANNOTATION_RULES, VNODE_KEY } from '../../src/core/names.ts'
+import { CONFIGURATIONS, CRD, type E2e, e2eOrSkip, FAIL, LABELS, RELEASE, USERS } from '../helpers/e2e.ts'
+import type { KubeObject } from '../helpers/kube-http.ts'
+import { makeDeployment, type Pod } from '../helpers/pods.ts'
+
+const RULES = '/api/v1/namespaces/kube-system/configmaps/eci-profile'
+const e2e = await e2eOrSkip(t)
+
+if (e2e !== undefined) {
+  await t.test('a Deployment with the default label runs on a VNode after helm install', async t => {
+    const { installed, marked } = await e2e.install(...FAIL)
+    t.comment(`helm install --wait: ${installed} s; the first Pod marked after ${marked} s`)
+    await e2e.kube.apply(
+      `/apis/apps/v1/namespaces/${USERS}/deployments/web`,
+      makeDeployment({ name: 'web', namespace: USERS, replicas: 3, pod: { labels: LABELS } }),
+    )
+    const pods = await e2e.waitFor('three running Pods', async () => {
+      const found = await e2e.list<Pod & KubeObject>(`/api/v1/namespaces/${USERS}/pods`, 'app=web')
+      return found.length === 3 && found.every(pod => pod.status?.phase === 'Running') ? found : undefined
+    })
+    for (const pod of pods) {
+      t.equal(pod.metadata.annotations?.[ANNOTATION_RULES], 'pod-alibabacloud-eci', 'is marked')
+      t.equal(pod.spec.nodeSelector?.[VNODE_KEY], 'true', 'selects VNodes')
+      t.ok(
+        pod.spec.tolerations?.some(({ key }) => key === VNODE_KEY),
+        'tolerates VNodes',
+      )
+      const node = await e2e.find(`/api/v1/nodes/${pod.spec.nodeName}`)
+      t.equal(node?.metadata.labels?.[VNODE_KEY], 'true', `runs on a VNode: ${pod.spec.nodeName}`)
+    }
+  })
+
+  await t.test('helm test is green', async t => {
+    t.match(await e2e.helm('test', RELEASE), /Phase:\s+Succeeded/)
+  })
+
+  for (const component of ['webhook', 'helper']) {
+    await t.test(`the ${component} has no rights in its container`, async t => {
+      const inside = (...command: string[]) =>
+        e2e.kubectl('exec', `deployment/${RELEASE}-${component}`, '--', ...command)
+      const status = await inside('cat', '/proc/1/status')
+      t.match(status, /^Uid:\t1000\t1000\t1000\t1000$/m, 'is user 1000')
+      t.match(status, /^NoNewPrivs:\t1$/m, 'cannot get more')
+      for (const set of ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb']) {
+        t.match(status, new RegExp(`^Cap${set}:\t0+$`, 'm'), `has no capabilities: ${set}`)
+      }
+      for (const path of ['/touched', '/tmp/touched', '/app/touched']) {
+        const refusal = await inside('touch', path).catch(String)
+        t.match(refusal, /Read-only file system/, `does not write ${path}`)
+      }
+      t.comment(`${component}: ${/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]} kB resident`)
+    })
+  }
+
+  await t.test('Pods can be created while and after it is uninstalled, with failurePolicy Fail', async t => {
+    const load = await e2e.during(20, async () => {
+      await e2e.uninstall()
+      await e2e.waitForOldPods('webhook', 0)
+    })
+    t.comment(
+      `${load.created} created in ${load.seconds} s, ${load.unmarked.length} of them after the registration`,
+    )
+    t.strictSame(load.refused, [], 'none is refused')
+    t.ok(load.created > 0, 'some were created')
+    t.ok(load.unmarked.length > 0, 'after it, they are not ours')
+    t.notOk(await e2e.isMarked('afterwards'))
+    for (const path of CONFIGURATIONS) t.equal(await e2e.find(path), undefined, `no ${path}`)
+    t.ok(await e2e.find(RULES), 'the rules stay')
+    t.ok(await e2e.find(CRD), 'the type Selector stays')
+    t.equal(await leftovers(e2e), '', 'nothing of the release is left')
+  })
+}
+
+/** What has the release's label, of the kinds that the chart makes. */
+function leftovers(e2e: E2e): Promise<string> {
+  const kinds = [
+    'deployments',
+    'services',
+    'serviceaccounts',
+    'roles',
+    'rolebindings',
+    'clusterroles',
+    'clusterrolebindings',
+    'networkpolicies',
+    'poddisruptionbudgets',
+    'validatingadmissionpolicies',
+    'validatingadmissionpolicybindings',
+    'jobs',
+  ].join()
+  return e2e.kubectl('get', kinds, '--selector', `app.kubernetes.io/instance=${RELEASE}`, '--output', 'name')
+}
