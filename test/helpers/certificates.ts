@@ -9,6 +9,7 @@ import {
 } from '../../src/core/certificate/authority.ts'
 import { type LeafRequest, makeLeaf } from '../../src/core/certificate/leaf.ts'
 import type { KeyPair } from '../../src/core/certificate/x509.ts'
+import { patience } from './patience.ts'
 
 export interface Pki {
   readonly authority: CertifiedKey
@@ -55,11 +56,11 @@ export async function writePki(dir: string, { authority, leaf }: Pki): Promise<v
   await writeFile(join(dir, 'tls.key'), leaf.keyPem)
 }
 
-/** Waits until the condition holds; an error after ten seconds. */
+/** Waits until the condition holds; an error after forty seconds. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000
+  const deadline = performance.now() + patience(10_000)
   while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`)
+    if (performance.now() > deadline) throw new Error(`not within 40 s: ${what}`)
     await sleep(5)
   }
 }

@@ -1,4 +1,5 @@
 import type { KubeHttp, KubeList, KubeObject, WatchEvent } from './kube-http.ts'
+import { patience } from './patience.ts'
 
 export interface WaitSettings {
   /** Milliseconds; 15 s unless said otherwise, which is long for whatever a test waits for. */
@@ -33,7 +34,7 @@ export async function waitForObjects<T extends KubeObject = KubeObject>(
   areWanted: (objects: T[]) => boolean,
   { timeout = 15_000, what = path }: WaitSettings = {},
 ): Promise<T[]> {
-  const deadline = AbortSignal.timeout(timeout)
+  const deadline = AbortSignal.timeout(patience(timeout))
   let last: T[] = []
   const areWantedNow = (objects: T[]): boolean => {
     last = objects
@@ -44,7 +45,7 @@ export async function waitForObjects<T extends KubeObject = KubeObject>(
     if (found !== undefined) return found
   }
   const seen = JSON.stringify(last, null, 1).slice(0, 4000)
-  throw new Error(`${what}: not as wanted after ${timeout / 1000} s; last seen: ${seen}`)
+  throw new Error(`${what}: not as wanted after ${patience(timeout) / 1000} s; last seen: ${seen}`)
 }
 
 /** Lists and watches until the objects are as wanted; undefined when the time is up or the watch cannot go on. */

@@ -1,4 +1,5 @@
 import type { ControlPlane } from './control-plane.ts'
+import { patience } from './patience.ts'
 import type { StoredPod } from './placed-pods.ts'
 import { makePod, type PodOverrides } from './pods.ts'
 
@@ -42,7 +43,7 @@ export async function firstPod(
     const pod = await send()
     const ms = performance.now() - start
     if (isWanted(pod)) return { pod, ms, tries }
-    if (ms > timeout)
-      throw new Error(`no Pod as wanted in ${timeout / 1000} s; the last: ${JSON.stringify(pod)}`)
+    if (ms > patience(timeout))
+      throw new Error(`no Pod as wanted in ${patience(timeout) / 1000} s; the last: ${JSON.stringify(pod)}`)
   }
 }

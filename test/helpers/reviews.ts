@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
+import { patience } from './patience.ts'
 import type { Pod } from './pods.ts'
 
 /** Where a webhook answers, and whom to trust there. */
@@ -42,7 +43,7 @@ export function podReview(pod: Pod, namespace = 'default'): object {
 export async function sendReview({ url, caPem }: Webhook, path: string, review: object): Promise<Answer> {
   const text = JSON.stringify(review)
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
-  const signal = AbortSignal.timeout(5000)
+  const signal = AbortSignal.timeout(patience(5000))
   const sent = request(new URL(path, url), { method: 'POST', ca: caPem, agent: false, headers, signal })
   sent.end(text)
   const [response] = (await once(sent, 'response')) as [IncomingMessage]

@@ -13,6 +13,7 @@ import type { RulesState } from '../../src/webhook/rules-state.ts'
 import { type RunningWebhook, startWebhook } from '../../src/webhook/run.ts'
 import { removeOnExit } from './child-process.ts'
 import type { ControlPlane } from './control-plane.ts'
+import { patience } from './patience.ts'
 import { Samples } from './prometheus.ts'
 import { grantWebhookRights } from './webhook-rights.ts'
 
@@ -154,7 +155,7 @@ export class TestWebhook {
       return response.status === 200
     }
     await holds(isReady, timeout).catch(() => {
-      throw new Error(`the webhook is not ready after ${timeout / 1000} s:\n${last}`)
+      throw new Error(`the webhook is not ready after ${patience(timeout) / 1000} s:\n${last}`)
     })
   }
 
@@ -164,7 +165,7 @@ export class TestWebhook {
       const rules = this.state.environment.rules.rules.map(rule => rule.name)
       const log = this.log.slice(-10).map(line => JSON.stringify(line))
       throw new Error(
-        `not within ${timeout / 1000} s: ${what}; rules: ${rules.join(', ')}; log:\n${log.join('\n')}`,
+        `not within ${patience(timeout) / 1000} s: ${what}; rules: ${rules.join(', ')}; log:\n${log.join('\n')}`,
       )
     })
   }
@@ -198,9 +199,9 @@ const LOOK_MS = 10
 
 /** Asks until the answer is yes; an error after the time. For what tells nobody when it changes. */
 export async function holds(isWanted: () => boolean | Promise<boolean>, timeout: number): Promise<void> {
-  const deadline = performance.now() + timeout
+  const deadline = performance.now() + patience(timeout)
   while (!(await isWanted())) {
-    if (performance.now() > deadline) throw new Error(`not within ${timeout / 1000} s`)
+    if (performance.now() > deadline) throw new Error(`not within ${patience(timeout) / 1000} s`)
     await delay(LOOK_MS)
   }
 }

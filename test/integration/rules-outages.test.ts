@@ -23,10 +23,11 @@ const RESOURCES = ['last-good', 'configmaps', 'selectors', 'namespaces', 'nodes'
 
 const review = (namespace = 'default') => podReview(makePod({ labels: { app: 'web' } }), namespace)
 const isReady = async ({ opsUrl }: TestWebhook) => (await fetch(`${opsUrl}/readyz`)).status === 200
-const isWatching = async (webhook: TestWebhook) => {
+const watchedBy = async (webhook: TestWebhook) => {
   const metrics = await webhook.metrics()
-  return RESOURCES.every(resource => metrics.sum('vnode_profile_watch_synced', { resource }) === 1)
+  return RESOURCES.filter(resource => metrics.sum('vnode_profile_watch_synced', { resource }) === 1)
 }
+const isWatching = async (webhook: TestWebhook) => (await watchedBy(webhook)).length === RESOURCES.length
 
 /** Sends reviews without a pause until told to stop; then says how many there were, and what was not as wanted. */
 function keepAsking(t: Test, webhook: TestWebhook): () => Promise<{ answered: number; faults: string[] }> {
@@ -122,7 +123,12 @@ if (controlPlane !== undefined) {
     t.equal(await isReady(webhook), true)
     controlPlane.resumeApiserver()
     const ms = await catchesUp(webhook, 'second')
-    await holds(() => isWatching(webhook), 20_000)
+    // One by one: with so little patience each watch of which nothing is heard is soon given up again.
+    const seen = new Set<string>()
+    await holds(async () => {
+      for (const resource of await watchedBy(webhook)) seen.add(resource)
+      return seen.size === RESOURCES.length
+    }, 60_000)
     const { answered, faults } = await stopAsking()
     t.same(faults, [], `of ${answered} reviews`)
     t.comment(
