@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { decodeReview, encodeReview } from '../src/core/admission/review.ts'
 import { mutatePod } from '../src/core/pod/mutate.ts'
 import { DEFAULT_SETTINGS } from '../src/core/settings.ts'
-import { RulesState } from '../src/webhook/rules-state.ts'
+import { RulesState } from '../src/rules/rules-state.ts'
 
 /** What a 1.34 apiserver sent when a Deployment of a web service was created: default tolerations, token volume and all. */
 export function readReview(): string {

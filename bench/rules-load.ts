@@ -1,6 +1,6 @@
 /** usage: node --expose-gc bench/rules-load.ts FORM COUNT: prints how long a fresh process takes to load so many rules, and their memory. */
 import { DEFAULT_SETTINGS } from '../src/core/settings.ts'
-import { RulesState } from '../src/webhook/rules-state.ts'
+import { RulesState } from '../src/rules/rules-state.ts'
 import { configMapText, ruleList, selectorObjects } from './rule-lists.ts'
 
 const [form = '', count = ''] = process.argv.slice(2)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { decodeReview } from '../src/core/admission/review.ts'
 import { mutatePod } from '../src/core/pod/mutate.ts'
 import { DEFAULT_SETTINGS } from '../src/core/settings.ts'
-import { RulesState } from '../src/webhook/rules-state.ts'
+import { RulesState } from '../src/rules/rules-state.ts'
 import { RULE_COUNTS, type RuleText, ruleList, selectorObjects, unanchoredRules } from './rule-lists.ts'
 
 export interface MatchCosts {

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { labelKeyProblem, labelValueProblem } from '../core/kubernetes/names.ts'
 import type { Toleration } from '../core/kubernetes/objects.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../core/settings.ts'
-import { commaList, wholeNumber } from './flags.ts'
+import { commaList, dnsLabel, wholeNumber } from './flags.ts'
 
 /** What commander makes of the flags of {@link addSettingsOptions}. */
 export interface SettingsOptions {
@@ -47,7 +47,7 @@ export function addSettingsOptions(command: Command): Command {
         .choices(['pod', 'namespace', 'never'])
         .default('pod'),
     )
-    .option('--install-namespace <name>', 'namespace of the installation', installNamespace)
+    .option('--install-namespace <name>', 'namespace of the installation', dnsLabel, installNamespace)
     .addOption(
       new Option('--selector-scope <scope>', 'where Selectors act: their own namespace, or the whole cluster')
         .choices(['namespace', 'cluster'])

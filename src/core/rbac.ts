@@ -26,55 +26,23 @@ export interface AccessRule {
 const READ = ['get', 'list', 'watch']
 const APPLY = ['create', 'patch']
 
-export interface WebhookPlace {
+export interface RulesPlace {
   readonly installNamespace: string
   readonly rulesNamespace: string
   readonly rulesName: string
+}
+
+export interface WebhookPlace extends RulesPlace {
   /** Of the installation's namespace; undefined where certificates come from files. */
   readonly certSecret?: string
+  /** A helper writes Events and the last good rules; see the flag --read-only. */
+  readonly isReadOnly?: boolean
 }
 
 export function webhookAccess(place: WebhookPlace): readonly AccessRule[] {
-  const { installNamespace, rulesNamespace, rulesName, certSecret } = place
-  const everywhere = { role: 'cluster', apiGroup: '' }
+  const { installNamespace, certSecret, isReadOnly = false } = place
   return [
-    {
-      ...everywhere,
-      resources: ['namespaces', 'nodes'],
-      verbs: READ,
-      reason: 'labels of namespaces, and which nodes are VNodes, decide',
-    },
-    {
-      ...everywhere,
-      apiGroup: SELECTOR_GROUP,
-      resources: [SELECTOR_PLURAL],
-      verbs: READ,
-      reason: 'rules of every namespace',
-    },
-    {
-      ...everywhere,
-      resources: ['events'],
-      verbs: APPLY,
-      reason: 'an Event is in the namespace of what it is about: the rules, or any Selector',
-    },
-    {
-      role: 'rules',
-      namespace: rulesNamespace,
-      apiGroup: '',
-      resources: ['configmaps'],
-      resourceNames: [rulesName],
-      verbs: READ,
-      reason: 'the rules',
-    },
-    {
-      role: 'last-good',
-      namespace: installNamespace,
-      apiGroup: '',
-      resources: ['configmaps'],
-      resourceNames: [LAST_GOOD_CONFIGMAP],
-      verbs: [...READ, ...APPLY],
-      reason: 'the last good rules, which replicas share',
-    },
+    ...rulesAccess(place, !isReadOnly),
     ...(certSecret === undefined
       ? []
       : [
@@ -91,8 +59,55 @@ export function webhookAccess(place: WebhookPlace): readonly AccessRule[] {
   ]
 }
 
-export interface HelperPlace {
-  readonly installNamespace: string
+/** What following the rules takes; whoever keeps them writes Events about them, and the last good text. */
+function rulesAccess(place: RulesPlace, isKeeper: boolean): readonly AccessRule[] {
+  const { installNamespace, rulesNamespace, rulesName } = place
+  const everywhere = { role: 'cluster', apiGroup: '' }
+  const configMap = { apiGroup: '', resources: ['configmaps'] }
+  return [
+    {
+      ...everywhere,
+      resources: ['namespaces', 'nodes'],
+      verbs: READ,
+      reason: 'labels of namespaces, and which nodes are VNodes, decide',
+    },
+    {
+      ...everywhere,
+      apiGroup: SELECTOR_GROUP,
+      resources: [SELECTOR_PLURAL],
+      verbs: READ,
+      reason: 'rules of every namespace',
+    },
+    ...(isKeeper
+      ? [
+          {
+            ...everywhere,
+            resources: ['events'],
+            verbs: APPLY,
+            reason: 'an Event is in the namespace of what it is about: the rules, or any Selector',
+          },
+        ]
+      : []),
+    {
+      ...configMap,
+      role: 'rules',
+      namespace: rulesNamespace,
+      resourceNames: [rulesName],
+      verbs: READ,
+      reason: 'the rules',
+    },
+    {
+      ...configMap,
+      role: 'last-good',
+      namespace: installNamespace,
+      resourceNames: [LAST_GOOD_CONFIGMAP],
+      verbs: isKeeper ? [...READ, ...APPLY] : READ,
+      reason: 'the last good rules, for a replica that starts while an edit is refused',
+    },
+  ]
+}
+
+export interface HelperPlace extends RulesPlace {
   /** By which all its objects are named; see {@link helperNames}. */
   readonly name: string
   /** The ClusterRole that owns the webhook configurations. */
@@ -119,6 +134,7 @@ export function helperAccess(place: HelperPlace): readonly AccessRule[] {
   const { installNamespace: namespace, name, owner, certSource } = place
   const names = helperNames(name)
   return [
+    ...rulesAccess(place, true),
     ...registrationAccess(names.registration, owner),
     {
       role: 'install',
@@ -139,22 +155,6 @@ export function helperAccess(place: HelperPlace): readonly AccessRule[] {
       reason: 'where the webhook answers; their names are not known beforehand',
     },
     ...probeAccess(namespace, names.probe),
-    {
-      role: 'install',
-      namespace,
-      apiGroup: '',
-      resources: ['events'],
-      verbs: APPLY,
-      reason: 'Events about the Secret; their names are not known beforehand',
-    },
-    {
-      role: 'events',
-      namespace: 'default',
-      apiGroup: '',
-      resources: ['events'],
-      verbs: APPLY,
-      reason: 'Events about webhook configurations: those of cluster-wide objects are in default',
-    },
   ]
 }
 

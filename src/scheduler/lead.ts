@@ -8,6 +8,8 @@ import { type Clock, sleep } from '../kube/clock.ts'
 import { EventWriter } from '../kube/event.ts'
 import type { Term } from '../kube/term.ts'
 import { clientOf } from '../kube/term-client.ts'
+import { ClusterRules } from '../rules/cluster-rules.ts'
+import { rulesReporter } from '../rules/reporter.ts'
 import type { HelperMetrics } from '../telemetry/helper-metrics.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { Certificates } from './certificates.ts'
@@ -44,21 +46,45 @@ export async function lead(term: Term, options: LeadOptions): Promise<void> {
     },
   })
   const wake = new Wake(clock)
-  const parts = { ...options, client, events }
+  const rules = rulesOf({ ...options, client, events })
+  const parts = { ...options, client, events, rules }
   const watches = new Watches({ ...parts, onNews: wake.now })
   const duties = dutiesOf(parts, spec, watches)
   const onMutating = (name: string) => (name === spec.name ? wake.now() : undefined)
   watches.start()
+  await rules.start()
   await Promise.all([
     goOnDuty(duties, wake, { ...options, signal }),
     new VendorWatch({ ...parts, onMutating }).run(signal),
     keepProbing(probingOf(parts, spec, duties), signal),
   ])
   await watches.stop()
+  await rules.stop()
   await events.stop()
 }
 
-type Parts = LeadOptions & { readonly events: EventWriter }
+/** What the duties of a term share; its client ends with the term. */
+export interface Parts extends LeadOptions {
+  readonly events: EventWriter
+  /** Rules, namespaces and VNodes as the webhook sees them. */
+  readonly rules: ClusterRules
+}
+
+/** Followed by the leader alone: it tells of edits by Events, and keeps the last good text for the webhook's replicas. */
+function rulesOf(options: Omit<Parts, 'rules'>): ClusterRules {
+  const { client, settings, log, events } = options
+  const { registration, decisions } = settings
+  const { rulesNamespace, rulesName } = registration
+  return new ClusterRules({
+    client,
+    settings: decisions,
+    log,
+    rulesNamespace,
+    rulesName,
+    isKeeper: true,
+    onReport: rulesReporter({ log, events }),
+  })
+}
 
 function dutiesOf(parts: Parts, spec: RegistrationSpec, watches: Watches): Duties {
   const { settings } = parts

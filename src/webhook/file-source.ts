@@ -5,9 +5,9 @@ import { dirname } from 'node:path'
 import { messageOf, VnodeError } from '../core/errors.ts'
 import { type RuleDocuments, readRuleDocuments } from '../core/selector/documents.ts'
 import { hasErrors } from '../core/selector/problem.ts'
+import { fileOrigin, type RulesState } from '../rules/rules-state.ts'
+import type { RuleSource, SourceHealth } from '../rules/source.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { fileOrigin, type RulesState } from './rules-state.ts'
-import type { RuleSource, SourceHealth } from './source.ts'
 
 export interface FileSourceOptions {
   readonly files: readonly string[]

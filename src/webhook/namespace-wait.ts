@@ -1,7 +1,7 @@
 /** Reviews of Pods in a namespace that is too new to be known: the one thing about a review that may wait, and only for a moment. */
 import type { ReviewRequest } from '../core/admission/review.ts'
+import type { RuleSource } from '../rules/source.ts'
 import type { Reviewed, Reviewer } from './pods-route.ts'
-import type { RuleSource } from './source.ts'
 
 /** Of a namespace that is known, as nearly all are, the answer is there at once. */
 export type PatientReviewer = (request: ReviewRequest) => Reviewed | Promise<Reviewed>

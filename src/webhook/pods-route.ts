@@ -6,9 +6,9 @@ import { ownerOf } from '../core/pod/facts.ts'
 import { type Mutation, mutatePod } from '../core/pod/mutate.ts'
 import { checkPatch } from '../core/pod/patch-check.ts'
 import type { Decision, NamespaceFacts, RuledEnvironment } from '../core/policy/decide.ts'
+import type { RulesState } from '../rules/rules-state.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { AdmissionOutcome } from '../telemetry/metrics.ts'
-import type { RulesState } from './rules-state.ts'
 
 /** {@link mutatePod}, or a test's stand-in with a planted fault. */
 export type Mutate = (object: unknown, namespace: NamespaceFacts, environment: RuledEnvironment) => Mutation

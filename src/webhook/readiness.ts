@@ -1,9 +1,9 @@
 /** Ready means: rules, namespaces and VNodes are loaded, and a client that trusts the published CA can shake hands with us. */
 import { messageOf } from '../core/errors.ts'
+import type { RuleSource } from '../rules/source.ts'
 import { handshake } from '../serving/handshake.ts'
 import type { Readiness, ReadinessCheck } from '../serving/readiness.ts'
 import type { CertificateSource } from './certificate.ts'
-import type { RuleSource } from './source.ts'
 
 export interface ReadinessOptions {
   readonly source: RuleSource

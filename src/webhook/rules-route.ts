@@ -2,13 +2,13 @@
 import type { Answer, ReviewRequest } from '../core/admission/review.ts'
 import { messageOf } from '../core/errors.ts'
 import { asRecord } from '../core/kubernetes/objects.ts'
-import { RULES_KEY, SELECTOR_GROUP, SELECTOR_PLURAL } from '../core/names.ts'
+import { SELECTOR_GROUP, SELECTOR_PLURAL } from '../core/names.ts'
 import { compileConfigMapRules } from '../core/selector/configmap-rules.ts'
 import { rulesTextOf } from '../core/selector/documents.ts'
 import { hasErrors, type Problem, renderProblem } from '../core/selector/problem.ts'
 import { compileSelector } from '../core/selector/resource-rules.ts'
 import type { Settings } from '../core/settings.ts'
-import { cutUtf8 } from '../kube/event.ts'
+import { refusalText } from '../rules/refusal-text.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Reviewed, Reviewer } from './pods-route.ts'
 
@@ -74,22 +74,4 @@ function judge(problems: readonly Problem[], what?: string): Reviewed {
     return { answer, outcome: 'allowed' }
   }
   return { answer: { allowed: false, message: refusalText(problems, what) }, outcome: 'refused' }
-}
-
-/** An Event holds 1,024 bytes, and what stays in force is told as well; faults that do not fit are counted. */
-const LONGEST_REFUSAL_BYTES = 900
-
-/** What both the refusal and the Event say: every error with its place, as far as there is room, the first in any case. */
-export function refusalText(problems: readonly Problem[], what = `data.${RULES_KEY}`): string {
-  const [first = '', ...others] = problems
-    .filter(problem => problem.severity === 'error')
-    .map(problem => renderProblem(problem))
-  let text = cutUtf8(`${what} is not applied: ${first}`, LONGEST_REFUSAL_BYTES)
-  for (const [index, error] of others.entries()) {
-    const next = `${text}; ${error}`
-    if (Buffer.byteLength(next) > LONGEST_REFUSAL_BYTES)
-      return `${text}; and ${others.length - index} more: vnode rules check shows all`
-    text = next
-  }
-  return text
 }

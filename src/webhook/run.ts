@@ -6,24 +6,23 @@ import type { Settings } from '../core/settings.ts'
 import type { KubeClient } from '../kube/api.ts'
 import { EventWriter } from '../kube/event.ts'
 import type { ReflectorTimings } from '../kube/reflector-options.ts'
+import { ClusterRules } from '../rules/cluster-rules.ts'
+import { rulesGauges, rulesReporter } from '../rules/reporter.ts'
+import { RulesState } from '../rules/rules-state.ts'
+import type { RuleSource } from '../rules/source.ts'
 import { type Listening, openPort } from '../serving/listening.ts'
 import { buildOps } from '../serving/ops.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { type AppOptions, buildApp } from './app.ts'
 import type { CertificateSource } from './certificate.ts'
-import { ClusterSource } from './cluster-source.ts'
 import { FileSource } from './file-source.ts'
-import { LastGoodStore } from './last-good.ts'
 import { awaitNamespaces, type PatientReviewer } from './namespace-wait.ts'
 import { type CertificatePlace, openCertificate } from './open-certificate.ts'
 import { type Mutate, podReviewer } from './pods-route.ts'
 import { probeReviewer } from './probe-route.ts'
 import { checkReadiness } from './readiness.ts'
-import { rulesGauges, rulesReporter } from './reporter.ts'
 import { rulesReviewer } from './rules-route.ts'
-import { RulesState } from './rules-state.ts'
-import type { RuleSource } from './source.ts'
 import { followCertificate, secureContextOptions } from './tls.ts'
 
 export interface WebhookOptions extends CertificatePlace {
@@ -34,6 +33,8 @@ export interface WebhookOptions extends CertificatePlace {
   readonly connect: () => Promise<KubeClient>
   readonly rulesNamespace: string
   readonly rulesName: string
+  /** Nothing is written to the cluster: the helper tells of the rules by Events, and keeps the last good ones. */
+  readonly isReadOnly?: boolean
   readonly host?: string
   readonly port: number
   readonly opsPort: number
@@ -174,45 +175,35 @@ async function openFiles(
 }
 
 async function openCluster(options: WebhookOptions, metrics: Metrics): Promise<OpenRules> {
-  const { settings, log, rulesNamespace, rulesName, timings } = options
+  const { settings, log, rulesNamespace, rulesName, timings, isReadOnly = false } = options
   const client = await options.connect()
-  const events = new EventWriter({
+  const events = isReadOnly ? undefined : eventsOf(client, log)
+  const rules = new ClusterRules({
+    client,
+    settings,
+    log,
+    rulesNamespace,
+    rulesName,
+    isKeeper: !isReadOnly,
+    timings,
+    onReport: rulesReporter({ log, metrics, events }),
+    onExchange: rulesGauges(metrics, Date.now),
+  })
+  await rules.start()
+  const stop = async () => {
+    await rules.stop()
+    await events?.stop()
+    await client.close()
+  }
+  return { state: rules.state, source: rules.source, stop }
+}
+
+function eventsOf(client: KubeClient, log: Logger): EventWriter {
+  return new EventWriter({
     client,
     onLost: ({ reason, message }, error) =>
       log.warn({ reason, message, error: String(error) }, 'an Event was lost'),
   })
-  const { installNamespace } = settings
-  const lastGood = new LastGoodStore({
-    client,
-    log,
-    namespace: installNamespace,
-    source: `${rulesNamespace}/${rulesName}`,
-  })
-  const state = new RulesState({
-    settings,
-    onReport: rulesReporter({ log, metrics, events }),
-    onExchange: rulesGauges(metrics, Date.now),
-    onGoodText: text => lastGood.keep(text),
-  })
-  const source = new ClusterSource({
-    client,
-    state,
-    log,
-    lastGood,
-    rulesNamespace,
-    rulesName,
-    installNamespace,
-    ...(timings === undefined ? {} : { timings }),
-  })
-  await source.start()
-  const stop = async () => {
-    await source.stop()
-    state.stop()
-    await lastGood.stop()
-    await events.stop()
-    await client.close()
-  }
-  return { state, source, stop }
 }
 
 function reviewersOf(options: WebhookOptions, { state, source }: OpenRules): AppOptions['reviewers'] {

@@ -76,9 +76,9 @@ if (helm !== undefined) {
       const name = release === 'vnode-profile' ? release : `${release}-vnode-profile`
       const names = helperNames(name)
       const place = { installNamespace, rulesNamespace, rulesName }
-      const webhook = webhookAccess(legacy ? place : { ...place, certSecret: names.secret })
+      const webhook = webhookAccess(legacy ? place : { ...place, certSecret: names.secret, isReadOnly: true })
       const certSource = certificates?.source ?? 'helper'
-      const helper = helperAccess({ installNamespace, name, owner: names.owner, certSource })
+      const helper = helperAccess({ ...place, name, owner: names.owner, certSource })
       const hooks = rulesNamespace === 'rules' ? [] : [`${rulesNamespace}: create /configmaps *`]
       t.strictSame(rendered(manifests, `${name}-webhook`), listed(webhook))
       t.strictSame(rendered(manifests, `${name}-rules`), hooks)
@@ -113,11 +113,7 @@ if (helm !== undefined) {
     t.strictSame(unique(lines.filter(line => !/: (?:get|list|watch) /.test(line) && line.endsWith(' *'))), [
       '(cluster): create /events *',
       '(cluster): patch /events *',
-      'default: create /events *',
-      'default: patch /events *',
       'kube-system: create /configmaps *',
-      'vnode-system: create /events *',
-      'vnode-system: patch /events *',
     ])
   })
 }

@@ -3,6 +3,7 @@ import { type CertificateData, parseCertificateData } from '../../src/core/certi
 import { RULES_CONFIGMAP, RULES_NAMESPACE } from '../../src/core/names.ts'
 import { helperAccess, helperNames } from '../../src/core/rbac.ts'
 import type { FailurePolicy, Target } from '../../src/core/registration/configuration.ts'
+import { DEFAULT_SETTINGS, type Settings } from '../../src/core/settings.ts'
 import { type RunningHelper, startHelper } from '../../src/scheduler/run.ts'
 import type { HelperSettings } from '../../src/scheduler/settings.ts'
 import { createLogger } from '../../src/telemetry/json-log.ts'
@@ -28,6 +29,10 @@ export interface TestHelperOptions {
   readonly url?: string
   readonly target?: Target
   readonly failurePolicy?: FailurePolicy
+  /** Over the defaults, of what decides. */
+  readonly decisions?: Partial<Settings>
+  readonly rulesNamespace?: string
+  readonly rulesName?: string
   readonly certSource?: HelperSettings['certSource']
   /** In seconds. */
   readonly caLife?: number
@@ -59,6 +64,7 @@ export interface ConfiguredWebhook {
 /** What a helper of this name finds: its namespace, the ClusterRole that owns its registration, and an identity with its rights. */
 export async function prepareHelper(options: TestHelperOptions): Promise<string> {
   const { controlPlane, name, installNamespace = name, certSource = 'helper' } = options
+  const { rulesNamespace = RULES_NAMESPACE, rulesName = RULES_CONFIGMAP } = options
   const { owner } = helperNames(name)
   await ensureNamespace(controlPlane, installNamespace)
   await applyObject(controlPlane, `${CLUSTER_ROLES}/${owner}`, {
@@ -68,7 +74,8 @@ export async function prepareHelper(options: TestHelperOptions): Promise<string>
     rules: [],
   })
   const user = `${name}-helper-user`
-  await grantAccess(controlPlane, user, helperAccess({ installNamespace, name, owner, certSource }))
+  const place = { installNamespace, rulesNamespace, rulesName, name, owner, certSource }
+  await grantAccess(controlPlane, user, helperAccess(place))
   return await controlPlane.kubeconfig({ user })
 }
 
@@ -134,10 +141,11 @@ function settingsOf(options: TestHelperOptions): HelperSettings {
       excludedNamespaces: [],
       failurePolicy,
       timeoutSeconds: 2,
-      rulesNamespace: RULES_NAMESPACE,
-      rulesName: RULES_CONFIGMAP,
+      rulesNamespace: options.rulesNamespace ?? RULES_NAMESPACE,
+      rulesName: options.rulesName ?? RULES_CONFIGMAP,
       injectFrom: certSource === 'cert-manager' ? `${installNamespace}/${names.certificate}` : undefined,
     },
+    decisions: { ...DEFAULT_SETTINGS, installNamespace, ...options.decisions },
     owner: names.owner,
     certSource,
     secret: names.secret,

@@ -7,9 +7,9 @@ import { RULES_CONFIGMAP, RULES_NAMESPACE } from '../../src/core/names.ts'
 import type { WebhookPlace } from '../../src/core/rbac.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../../src/core/settings.ts'
 import type { ReflectorTimings } from '../../src/kube/reflector-options.ts'
+import type { RulesState } from '../../src/rules/rules-state.ts'
 import { createLogger } from '../../src/telemetry/json-log.ts'
 import type { Mutate } from '../../src/webhook/pods-route.ts'
-import type { RulesState } from '../../src/webhook/rules-state.ts'
 import { type RunningWebhook, startWebhook } from '../../src/webhook/run.ts'
 import { removeOnExit } from './child-process.ts'
 import type { ControlPlane } from './control-plane.ts'
@@ -33,6 +33,8 @@ export interface TestWebhookOptions {
   readonly certSecret?: string
   readonly rulesNamespace?: string
   readonly rulesName?: string
+  /** As beside a helper; its identity then has rights to read alone. */
+  readonly isReadOnly?: boolean
   /** In place of an identity of its own, which has the documented rights and none besides. */
   readonly kubeconfig?: string
   readonly shutdownDelayMs?: number
@@ -55,9 +57,9 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
   const { rulesNamespace = RULES_NAMESPACE, rulesName = RULES_CONFIGMAP, host = '127.0.0.1' } = options
   const settings = { ...DEFAULT_SETTINGS, ...options.settings }
   const { installNamespace } = settings
-  const { mutate, timings, certSecret } = options
+  const { mutate, timings, certSecret, isReadOnly = false } = options
   const secret = certSecret === undefined ? {} : { certSecret }
-  const rights = { rulesNamespace, rulesName, installNamespace, ...secret }
+  const rights = { rulesNamespace, rulesName, installNamespace, isReadOnly, ...secret }
   const certDir = options.certDir ?? (await temporaryFolder(t))
   const log: LogLine[] = []
   const running = await startWebhook({
@@ -70,6 +72,7 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
     },
     rulesNamespace,
     rulesName,
+    isReadOnly,
     host,
     port: options.port ?? 0,
     opsPort: options.opsPort ?? 0,

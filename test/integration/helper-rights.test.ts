@@ -3,6 +3,7 @@ import { helperAccess, helperNames } from '../../src/core/rbac.ts'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import { prepareHelper, REGISTRATIONS } from '../helpers/helper.ts'
 import { makePod } from '../helpers/pods.ts'
+import { installSelectorCrd } from '../helpers/rules.ts'
 
 const NAME = 'limited'
 const NAMESPACE = `/api/v1/namespaces/${NAME}`
@@ -59,6 +60,8 @@ const FORBIDDEN: Readonly<Record<string, Attempt>> = {
 const controlPlane = await controlPlaneOrSkip(t)
 
 if (controlPlane !== undefined) {
+  // kubectl answers for types alone that are served.
+  await installSelectorCrd(t, controlPlane)
   const kubeconfig = await prepareHelper({ controlPlane, name: NAME })
   await controlPlane.ask('POST', MUTATING, { body: { metadata: { name: 'foreign' }, webhooks: [] } })
   await controlPlane.ask('POST', `${NAMESPACE}/secrets`, { body: { metadata: { name: 'other' } } })
@@ -74,6 +77,8 @@ if (controlPlane !== undefined) {
   t.test('what kubectl says that it may do is the documented list', async t => {
     const access = helperAccess({
       installNamespace: NAME,
+      rulesNamespace: 'kube-system',
+      rulesName: 'eci-profile',
       name: NAME,
       owner: names.owner,
       certSource: 'helper',
@@ -96,6 +101,8 @@ if (controlPlane !== undefined) {
       ['update', 'mutatingwebhookconfigurations'],
       ['list', 'pods'],
       ['get', 'configmaps'],
+      ['patch', 'configmaps/other'],
+      ['patch', 'nodes'],
       ['impersonate', 'users'],
       ['create', 'clusterrolebindings'],
     ] as const)

@@ -49,9 +49,10 @@ const ALLOWED = new Map<string, readonly string[]>([
   ['config', ['core']],
   ['telemetry', ['core']],
   ['kube', ['core', 'telemetry']],
+  ['rules', ['kube', 'telemetry', 'core']],
   ['serving', ['telemetry', 'core']],
-  ['webhook', ['serving', 'kube', 'config', 'telemetry', 'core']],
-  ['scheduler', ['serving', 'kube', 'config', 'telemetry', 'core']],
+  ['webhook', ['serving', 'rules', 'kube', 'config', 'telemetry', 'core']],
+  ['scheduler', ['serving', 'rules', 'kube', 'config', 'telemetry', 'core']],
   ['cli', ['webhook', 'scheduler', 'kube', 'config', 'telemetry', 'core']],
   ['vnode.js', ['cli']],
 ])

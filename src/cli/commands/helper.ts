@@ -2,15 +2,15 @@ import { hostname } from 'node:os'
 import { Command, Option } from 'commander'
 import {
   applyEnvironment,
-  commaList,
   dnsLabel,
   durationOption,
   httpsUrl,
   objectName,
   wholeNumber,
 } from '../../config/flags.ts'
+import { addSettingsOptions, type SettingsOptions, settingsFrom } from '../../config/settings.ts'
 import { VnodeError } from '../../core/errors.ts'
-import { INSTALL_NAMESPACE, OPS_PORT, RULES_CONFIGMAP, RULES_NAMESPACE } from '../../core/names.ts'
+import { OPS_PORT, RULES_CONFIGMAP, RULES_NAMESPACE } from '../../core/names.ts'
 import { DEFAULT_NAME, helperNames } from '../../core/rbac.ts'
 import type { FailurePolicy, Target } from '../../core/registration/configuration.ts'
 import type { HelperOptions } from '../../scheduler/run.ts'
@@ -19,15 +19,13 @@ import { LOG_LEVELS, type LogLevel } from '../../telemetry/logger.ts'
 import type { Io } from '../io.ts'
 import { VERSION } from '../version.ts'
 
-interface Flags {
-  readonly installNamespace: string
+interface Flags extends SettingsOptions {
   readonly name: string
   readonly service?: string
   readonly servicePort: number
   readonly webhookUrl?: string
   readonly failurePolicy: FailurePolicy
   readonly timeout: number
-  readonly excludeNamespaces: readonly string[]
   readonly rulesNamespace: string
   readonly rulesName: string
   readonly certSource: HelperSettings['certSource']
@@ -67,6 +65,7 @@ export function helperCommand(io: Io): Command {
   const command = new Command('helper').description(
     'Keep certificates and registration of the webhook right, and prove that it is called.',
   )
+  addSettingsOptions(command)
   addRegistration(command)
   addCertificates(command)
   addProgram(command)
@@ -78,7 +77,6 @@ export function helperCommand(io: Io): Command {
 
 function addRegistration(command: Command): void {
   command
-    .option('--install-namespace <name>', 'namespace of the installation', dnsLabel, INSTALL_NAMESPACE)
     .option(
       '--name <prefix>',
       'by which the Lease, the Secret and the configurations are named',
@@ -94,14 +92,6 @@ function addRegistration(command: Command): void {
         .default('Ignore'),
     )
     .option('--timeout <seconds>', 'how long an API server waits for the webhook', wholeNumber(1, 10), 2)
-    .addOption(
-      new Option(
-        '--exclude-namespaces <names>',
-        "namespaces whose Pods are never sent, besides the installation's",
-      )
-        .default(['kube-system'], 'kube-system')
-        .argParser(commaList),
-    )
     .option('--rules-namespace <name>', 'namespace of the rules ConfigMap', dnsLabel, RULES_NAMESPACE)
     .option('--rules-name <name>', 'name of the rules ConfigMap', RULES_CONFIGMAP)
     .option('--owner <name>', 'ClusterRole with which the registration vanishes (default: <prefix>-helper)')
@@ -215,6 +205,7 @@ function helperSettings(flags: Flags): HelperSettings {
       rulesName: flags.rulesName,
       injectFrom: certSource === 'cert-manager' ? `${namespace}/${certificate}` : undefined,
     },
+    decisions: settingsFrom(flags),
     owner: flags.owner ?? names.owner,
     certSource,
     secret: names.secret,

@@ -16,6 +16,7 @@ interface Flags extends SettingsOptions {
   readonly context?: string
   readonly rulesNamespace: string
   readonly rulesName: string
+  readonly readOnly?: boolean
   readonly host?: string
   readonly port: number
   readonly opsPort: number
@@ -53,6 +54,7 @@ export function webhookCommand(io: Io): Command {
     .option('--context <name>', 'context of the kubeconfig (default: its current one)')
     .option('--rules-namespace <name>', 'namespace of the rules ConfigMap', RULES_NAMESPACE)
     .option('--rules-name <name>', 'name of the rules ConfigMap', RULES_CONFIGMAP)
+    .option('--read-only', 'leave Events about rules, and keeping the last good ones, to the helper')
     .option('--host <address>', 'address to listen on (default: all)')
     .option(
       '--port <n>',
@@ -136,6 +138,7 @@ function webhookOptions(flags: Flags, io: Io): Omit<WebhookOptions, 'log'> {
     },
     rulesNamespace: flags.rulesNamespace,
     rulesName: flags.rulesName,
+    isReadOnly: flags.readOnly === true,
     ...(flags.host === undefined ? {} : { host: flags.host }),
     port: flags.port,
     opsPort: flags.opsPort,

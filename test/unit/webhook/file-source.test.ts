@@ -2,9 +2,9 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { DEFAULT_SETTINGS } from '../../../src/core/settings.ts'
+import { type RulesReport, RulesState } from '../../../src/rules/rules-state.ts'
 import { createLogger } from '../../../src/telemetry/json-log.ts'
 import { FileSource } from '../../../src/webhook/file-source.ts'
-import { type RulesReport, RulesState } from '../../../src/webhook/rules-state.ts'
 import { holds, type LogLine } from '../../helpers/webhook.ts'
 
 const rules = (...names: readonly string[]) =>

@@ -1,9 +1,9 @@
 import t from 'tap'
 import type { ReviewRequest } from '../../../src/core/admission/review.ts'
 import { DEFAULT_SETTINGS } from '../../../src/core/settings.ts'
+import { RulesState } from '../../../src/rules/rules-state.ts'
 import { awaitNamespaces } from '../../../src/webhook/namespace-wait.ts'
 import type { Reviewed } from '../../../src/webhook/pods-route.ts'
-import { RulesState } from '../../../src/webhook/rules-state.ts'
 
 const NEVER = 60_000
 

@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import type { RuleSource } from '../../../src/rules/source.ts'
 import {
   type CertificateSource,
   parseServingCertificate,
   type ServingCertificate,
 } from '../../../src/webhook/certificate.ts'
 import { checkReadiness, type ReadinessOptions } from '../../../src/webhook/readiness.ts'
-import type { RuleSource } from '../../../src/webhook/source.ts'
 import { makePki, makeTestAuthority, makeTestLeaf, type Pki } from '../../helpers/certificates.ts'
 
 const HOST = '127.0.0.1'

@@ -1,10 +1,10 @@
 import t from 'tap'
 import { DEFAULT_SETTINGS } from '../../../src/core/settings.ts'
+import { rulesReporter } from '../../../src/rules/reporter.ts'
+import { RulesState } from '../../../src/rules/rules-state.ts'
 import { createLogger } from '../../../src/telemetry/json-log.ts'
 import { createMetrics } from '../../../src/telemetry/metrics.ts'
 import { buildApp } from '../../../src/webhook/app.ts'
-import { rulesReporter } from '../../../src/webhook/reporter.ts'
-import { RulesState } from '../../../src/webhook/rules-state.ts'
 import {
   makePodReview,
   makeReviewApp,

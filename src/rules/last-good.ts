@@ -19,6 +19,8 @@ export interface LastGoodOptions {
   readonly namespace: string
   /** `namespace/name` of the rules' ConfigMap. */
   readonly source: string
+  /** False: another program keeps it, and nothing is written from here. */
+  readonly isKeeper: boolean
   readonly log: Logger
   readonly clock?: Clock
 }
@@ -53,6 +55,7 @@ export class LastGoodStore {
 
   /** Keeps the text; never throws, and tries until it is written or another text is to be. */
   keep(text: string): void {
+    if (!this.#options.isKeeper) return
     this.#wanted = text
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined

@@ -5,7 +5,7 @@ import {
   type RulesReport,
   RulesState,
   type RulesSummary,
-} from '../../../src/webhook/rules-state.ts'
+} from '../../../src/rules/rules-state.ts'
 
 const ORIGIN = fileOrigin('ConfigMap', 'rules.yaml')
 const GOOD = '[{"name": "good", "objectSelector": {"matchLabels": {"app": "web"}}}]'

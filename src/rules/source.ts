@@ -1,4 +1,4 @@
-/** Whatever tells the webhook its rules, namespaces and VNodes. */
+/** Whatever tells a program its rules, namespaces and VNodes. */
 export interface RuleSource {
   /** Resolves when watching has begun, which is not yet when all is loaded: health() says that. */
   start(): Promise<void>

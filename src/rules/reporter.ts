@@ -3,14 +3,15 @@ import { renderProblem } from '../core/selector/problem.ts'
 import type { EventWriter } from '../kube/event.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { refusalText } from './rules-route.ts'
+import { refusalText } from './refusal-text.ts'
 import type { RulesReport, RulesSummary } from './rules-state.ts'
 
 export interface ReporterOptions {
   readonly log: Logger
-  readonly metrics: Metrics
-  /** Absent where rules come from files. */
-  readonly events?: Pick<EventWriter, 'emit'>
+  /** Where refused edits are counted. */
+  readonly metrics?: Pick<Metrics, 'refusedEdits'>
+  /** Absent where rules come from files, or where another program tells. */
+  readonly events?: Pick<EventWriter, 'emit'> | undefined
 }
 
 const STAYS = {
@@ -24,7 +25,7 @@ export function rulesReporter({ log, metrics, events }: ReporterOptions): (repor
     const { origin, problems, kind } = report
     const fields = { rules: origin.label, problems: problems.map(problem => renderProblem(problem)) }
     if (kind === 'refused') {
-      metrics.refusedEdits.inc({ origin: origin.kind })
+      metrics?.refusedEdits.inc({ origin: origin.kind })
       log.error(fields, `rules refused; ${STAYS[report.inForce ?? 'last-good']}`)
     } else if (problems.length > 0) log.warn(fields, 'rules accepted, with advice')
     else log.info({ rules: origin.label }, `rules ${kind}`)

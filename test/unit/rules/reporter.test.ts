@@ -1,10 +1,10 @@
 import t from 'tap'
 import type { Problem } from '../../../src/core/selector/problem.ts'
+import { refusalText } from '../../../src/rules/refusal-text.ts'
+import { rulesGauges, rulesReporter } from '../../../src/rules/reporter.ts'
+import type { RuleOrigin, RulesReport } from '../../../src/rules/rules-state.ts'
 import { createLogger } from '../../../src/telemetry/json-log.ts'
 import { createMetrics } from '../../../src/telemetry/metrics.ts'
-import { rulesGauges, rulesReporter } from '../../../src/webhook/reporter.ts'
-import { refusalText } from '../../../src/webhook/rules-route.ts'
-import type { RuleOrigin, RulesReport } from '../../../src/webhook/rules-state.ts'
 import { Samples } from '../../helpers/prometheus.ts'
 import type { LogLine } from '../../helpers/webhook.ts'
 

@@ -1,5 +1,5 @@
 /**
- * What the webhook decides by: rules, namespaces and VNodes, put together from whatever the sources report. A reader takes
+ * What is decided by: rules, namespaces and VNodes, put together from whatever the sources report. A reader takes
  * `environment`, one immutable value that a single assignment replaces after everything has compiled.
  */
 import { RULES_CONFIGMAP, RULES_NAMESPACE } from '../core/names.ts'

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { DEFAULT_SETTINGS } from '../../../src/core/settings.ts'
-import { type RulesReport, RulesState, type RulesSummary } from '../../../src/webhook/rules-state.ts'
+import { type RulesReport, RulesState, type RulesSummary } from '../../../src/rules/rules-state.ts'
 import { holds } from '../../helpers/webhook.ts'
 
 const ORIGIN = { kind: 'Selector', label: 'test' } as const
