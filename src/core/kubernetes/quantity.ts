@@ -1,5 +1,5 @@
 import { memoize } from '../memo.ts'
-import { asArray, asRecord, own } from './objects.ts'
+import { asArray, asRecord, asRecords, own } from './objects.ts'
 
 /** One unit (a core, a byte) in the nano-units that all amounts here are counted in: the finest step Kubernetes keeps. */
 export const UNIT = 1_000_000_000n
@@ -107,24 +107,26 @@ export interface PodResources {
 export type AmountReader = (container: Record<string, unknown>, resource: string) => bigint | undefined
 
 /**
- * What the scheduler counts for a Pod, in nano-units. The spec is untrusted JSON: what cannot be read counts as nothing.
+ * What the scheduler counts for a Pod, in nano-units. Both are untrusted JSON: what cannot be read counts as nothing. With the status of a
+ * Pod that runs, a container that is being resized in place counts with the larger of what it has and what it is to have.
  */
-export function podRequests(podSpec: unknown): PodResources {
+export function podRequests(podSpec: unknown, podStatus?: unknown): PodResources {
   const spec = asRecord(podSpec) ?? {}
+  const read = requestReader(podStatus)
   return {
-    cpu: schedulerRequest(spec, 'cpu'),
-    memory: schedulerRequest(spec, 'memory'),
-    ephemeralStorage: schedulerRequest(spec, 'ephemeral-storage'),
-    gpu: schedulerRequest(spec, 'nvidia.com/gpu'),
+    cpu: schedulerRequest(spec, 'cpu', read),
+    memory: schedulerRequest(spec, 'memory', read),
+    ephemeralStorage: schedulerRequest(spec, 'ephemeral-storage', read),
+    gpu: schedulerRequest(spec, 'nvidia.com/gpu', read),
   }
 }
 
 /** Only these may be set for the Pod as a whole. */
 const POD_LEVEL_RESOURCES: ReadonlySet<string> = new Set(['cpu', 'memory'])
 
-function schedulerRequest(spec: Record<string, unknown>, resource: string): bigint {
+function schedulerRequest(spec: Record<string, unknown>, resource: string, read: AmountReader): bigint {
   const overhead = amountIn(spec.overhead, resource) ?? 0n
-  const ofContainers = effectiveAmount(spec, resource, requestOf)
+  const ofContainers = effectiveAmount(spec, resource, read)
   if (!POD_LEVEL_RESOURCES.has(resource)) return (ofContainers ?? 0n) + overhead
   const pod = asRecord(spec.resources)
   const ofPod = amountIn(pod?.requests, resource) ?? ofContainers ?? amountIn(pod?.limits, resource)
@@ -166,6 +168,25 @@ function readFrom(item: unknown, resource: string, read: AmountReader): bigint |
 function requestOf(container: Record<string, unknown>, resource: string): bigint | undefined {
   const resources = asRecord(container.resources)
   return amountIn(resources?.requests, resource) ?? amountIn(resources?.limits, resource)
+}
+
+/** Requests, and of containers that run what they were given: a resize in place changes the one before the other. */
+function requestReader(podStatus: unknown): AmountReader {
+  const status = asRecord(podStatus)
+  const running = [...asRecords(status?.containerStatuses), ...asRecords(status?.initContainerStatuses)]
+  const given = running.filter(
+    one => own(one, 'resources') !== undefined || own(one, 'allocatedResources') !== undefined,
+  )
+  if (given.length === 0) return requestOf
+  const byName = new Map(given.map(one => [one.name, one]))
+  return (container, resource) => {
+    const one = byName.get(container.name)
+    const has = larger(
+      amountIn(asRecord(own(one, 'resources'))?.requests, resource),
+      amountIn(own(one, 'allocatedResources'), resource),
+    )
+    return larger(requestOf(container, resource), has)
+  }
 }
 
 /** One amount of a resource list (`limits`, `requests`, `overhead`); negative ones, which the apiserver refuses, are none. */

@@ -5,6 +5,7 @@ import {
   ANNOTATION_POLICY,
   ANNOTATION_RULES,
   ANNOTATION_WARNINGS,
+  ECI_PREFIX,
   VNODE_TYPE_LABEL,
   VNODE_TYPE_VALUE,
 } from '../names.ts'
@@ -59,8 +60,40 @@ export function additionsFor(
     awaySeconds,
     ...(needsPreference(placed, pod) ? { preferredTerm: REAL_NODES_FIRST } : {}),
     labels: missing(placed.effectAtCreation.labels, pod.labels),
-    ...annotate(placed, pod, codes),
+    ...annotate({ placed, pod, codes, effect: placed.effectAtCreation.annotations }),
   }
+}
+
+/**
+ * What opens the VNodes to a Pod that exists and has no node: node selector and affinity cannot be changed any more, and labels and
+ * foreign annotations would do harm if a real node took it after all.
+ */
+export function additionsForSpill(placed: Placed, pod: PodFacts, settings: Settings): Additions {
+  const awaySeconds = settings.unreachableTolerationSeconds
+  return {
+    nodeSelector: NONE,
+    ...(covers(pod.tolerations, settings.toleration) ? {} : { toleration: settings.toleration }),
+    awayTolerations: awaySeconds > 0 ? awayIndexes(pod, awaySeconds) : [],
+    awaySeconds,
+    labels: NONE,
+    ...annotate({ placed, pod, codes: [], effect: eciPart(placed.effect.annotations, true) }),
+  }
+}
+
+/** What was kept from a Pod until it is bound to a VNode. Annotations for ECI come too late then: it read them with the binding. */
+export function additionsOnVnode(placed: Placed, pod: PodFacts, settings: Settings): Additions {
+  const awaySeconds = settings.unreachableTolerationSeconds
+  return {
+    nodeSelector: NONE,
+    awayTolerations: awaySeconds > 0 ? awayIndexes(pod, awaySeconds) : [],
+    awaySeconds,
+    labels: missing(placed.effect.labels, pod.labels),
+    ...annotate({ placed, pod, codes: [], effect: eciPart(placed.effect.annotations, false) }),
+  }
+}
+
+function eciPart(annotations: ReadonlyMap<string, string>, isWanted: boolean): ReadonlyMap<string, string> {
+  return new Map([...annotations].filter(([key]) => key.startsWith(ECI_PREFIX) === isWanted))
 }
 
 export function isEmptyAdditions(additions: Additions): boolean {
@@ -101,13 +134,20 @@ function missing(
 
 type Annotated = Pick<Additions, 'annotations' | 'isOverBudget'>
 
+interface Annotating {
+  readonly placed: Placed
+  readonly pod: PodFacts
+  readonly codes: readonly string[]
+  readonly effect: ReadonlyMap<string, string>
+}
+
 /**
  * Effects and marks within the limits on annotations and on objects: if all of it is too much, the effects stay out; if the marks are
  * still too much, nothing is added. The sum does not depend on what of it is on the Pod already, so that a second pass agrees.
  */
-function annotate(placed: Placed, pod: PodFacts, codes: readonly string[]): Annotated {
+function annotate({ placed, pod, codes, effect }: Annotating): Annotated {
   const marks = marksFor(placed, codes)
-  const wanted = missing(placed.effectAtCreation.annotations, pod.annotations)
+  const wanted = missing(effect, pod.annotations)
   if (areSurelyWithin(LARGE_EFFECT_BYTES, pod.annotations, wanted, marks))
     return { annotations: merge(wanted, changed(marks, pod)), isOverBudget: false }
   const own = annotationsSize(withoutKeys(pod.annotations, marks))

@@ -35,11 +35,19 @@ export function mutatePod(
   namespace: NamespaceFacts,
   environment: RuledEnvironment,
 ): Mutation {
+  return settle(object, pod => step(pod, namespace, environment))
+}
+
+/** One look at a Pod: what is to be done about it as it is. */
+export type Step = (pod: PodFacts) => Mutation
+
+/** Takes steps until one has nothing to add. */
+export function settle(object: unknown, look: Step): Mutation {
   const pod = podFacts(object)
-  let mutation = step(pod, namespace, environment)
+  let mutation = look(pod)
   for (let round = 1; mutation.patch.length > 0; round++) {
     const result = podFacts(mutation.result)
-    const next = step(result, namespace, environment)
+    const next = look(result)
     if (next.patch.length === 0) {
       checkResult(pod, result)
       return mutation

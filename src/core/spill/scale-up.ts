@@ -1,0 +1,27 @@
+/** Events by which an autoscaler says that it makes a real node for a Pod: cluster-autoscaler's and Karpenter's. */
+import { asRecord, asString } from '../kubernetes/objects.ts'
+
+export const SCALE_UP_REASONS = ['TriggeredScaleUp', 'Nominated'] as const
+
+export interface ScaleUp {
+  /** The Pod's. */
+  readonly uid: string
+  /** When it was last said, in milliseconds of Unix time. */
+  readonly atMs: number
+}
+
+/** Reads an Event of the API, of either API group; undefined if it is about no Pod, or says no time. */
+export function scaleUpOf(raw: unknown): ScaleUp | undefined {
+  const event = asRecord(raw)
+  const involved = asRecord(event?.involvedObject)
+  const uid = asString(involved?.uid) ?? ''
+  if (involved?.kind !== 'Pod' || uid === '') return undefined
+  const times = [
+    event?.lastTimestamp,
+    event?.eventTime,
+    asRecord(event?.series)?.lastObservedTime,
+    asRecord(event?.metadata)?.creationTimestamp,
+  ]
+  const known = times.map(time => Date.parse(asString(time) ?? '')).filter(time => !Number.isNaN(time))
+  return known.length === 0 ? undefined : { uid, atMs: Math.max(...known) }
+}

@@ -1,0 +1,39 @@
+import t from 'tap'
+import { scaleUpOf } from '../../../../src/core/spill/scale-up.ts'
+
+const involvedObject = { kind: 'Pod', uid: 'u' }
+const at = (second: number) => Date.UTC(2026, 4, 6, 7, 8, second)
+
+const cases: Readonly<Record<string, readonly [unknown, object | undefined]>> = {
+  'of cluster-autoscaler, the last time it was said': [
+    {
+      involvedObject,
+      metadata: { creationTimestamp: '2026-05-06T07:08:01Z' },
+      firstTimestamp: '2026-05-06T07:08:01Z',
+      lastTimestamp: '2026-05-06T07:08:05Z',
+      eventTime: null,
+    },
+    { uid: 'u', atMs: at(5) },
+  ],
+  'of the newer group, with microseconds': [
+    { involvedObject, eventTime: '2026-05-06T07:08:03.000000Z', lastTimestamp: null },
+    { uid: 'u', atMs: at(3) },
+  ],
+  'of a series': [
+    {
+      involvedObject,
+      eventTime: '2026-05-06T07:08:03.000000Z',
+      series: { lastObservedTime: '2026-05-06T07:08:09.000000Z' },
+    },
+    { uid: 'u', atMs: at(9) },
+  ],
+  'without any time': [{ involvedObject }, undefined],
+  'about a Node': [
+    { involvedObject: { kind: 'Node', uid: 'u' }, lastTimestamp: '2026-05-06T07:08:05Z' },
+    undefined,
+  ],
+  'about nobody': [{ lastTimestamp: '2026-05-06T07:08:05Z' }, undefined],
+  'that is none': [7, undefined],
+}
+for (const [name, [event, expected]] of Object.entries(cases))
+  t.test(`an Event ${name}`, async t => t.strictSame(scaleUpOf(event), expected))
