@@ -1,6 +1,7 @@
 /** The command line as a value: which commands there are, and what becomes of their errors. */
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { messageOf, VnodeError } from '../core/errors.ts'
+import { approverCommand } from './commands/approver.ts'
 import { explainCommand } from './commands/explain.ts'
 import { helperCommand } from './commands/helper.ts'
 import { probeCommand } from './commands/probe.ts'
@@ -30,6 +31,7 @@ export function buildProgram(io: Io): Command {
     .version(VERSION, '--version', 'print the version')
     .addCommand(webhookCommand(io))
     .addCommand(helperCommand(io))
+    .addCommand(approverCommand(io))
     .addCommand(probeCommand(io))
     .addCommand(explainCommand(io))
     .addCommand(rulesCommand(io))

@@ -1,5 +1,6 @@
 /** The rights that the chart gives are the list in src/core/rbac.ts, no more and no less, each beside its reason. */
 import t from 'tap'
+import { approverAccess } from '../../src/core/csr/access.ts'
 import {
   type AccessRule,
   helperAccess,
@@ -67,8 +68,9 @@ if (helm !== undefined) {
     t.test(variant, async t => {
       const manifests = await helm.render(options)
       const { namespace: installNamespace = 'vnode-system', release = 'vnode-profile' } = options
-      const { legacy, rules, certificates } = (options.values ?? {}) as {
+      const { legacy, approver, rules, certificates } = (options.values ?? {}) as {
         legacy?: boolean
+        approver?: object
         rules?: { namespace: string; name: string }
         certificates?: { source: 'cert-manager' }
       }
@@ -82,6 +84,10 @@ if (helm !== undefined) {
       const hooks = rulesNamespace === 'rules' ? [] : [`${rulesNamespace}: create /configmaps *`]
       t.strictSame(rendered(manifests, `${name}-webhook`), listed(webhook))
       t.strictSame(rendered(manifests, `${name}-rules`), hooks)
+      t.strictSame(
+        rendered(manifests, `${name}-approver`),
+        approver === undefined ? [] : listed(approverAccess()),
+      )
       if (legacy) return
       t.strictSame(rendered(manifests, `${name}-helper`), listed(helper))
       t.strictSame(rendered(manifests, `${name}-test`), listed(probeAccess(installNamespace, names.probe)))
@@ -94,7 +100,7 @@ if (helm !== undefined) {
   }
 
   t.test('nobody else is given anything, and every binding names an account of the release', async t => {
-    const manifests = await helm.render()
+    const manifests = await helm.render({ values: { approver: { enabled: true } } })
     const accounts = manifests
       .filter(({ kind }) => kind === 'ServiceAccount')
       .map(({ metadata }) => metadata.name)
@@ -105,15 +111,22 @@ if (helm !== undefined) {
     t.strictSame(unique(subjects.map(({ name }) => name)), unique(accounts))
   })
 
-  t.test('nothing may be written that is not named, but for Events and, for a moment, the rules', async t => {
-    const manifests = await helm.render()
-    const lines = ['webhook', 'helper', 'test', 'uninstall', 'rules'].flatMap(component =>
-      rendered(manifests, `vnode-profile-${component}`),
-    )
-    t.strictSame(unique(lines.filter(line => !/: (?:get|list|watch) /.test(line) && line.endsWith(' *'))), [
-      '(cluster): create /events *',
-      '(cluster): patch /events *',
-      'kube-system: create /configmaps *',
-    ])
-  })
+  t.test(
+    'nothing may be written that is not named, but for Events, approvals and, for a moment, the rules',
+    async t => {
+      const manifests = await helm.render({ values: { approver: { enabled: true } } })
+      const lines = ['webhook', 'helper', 'approver', 'test', 'uninstall', 'rules'].flatMap(component =>
+        rendered(manifests, `vnode-profile-${component}`),
+      )
+      t.strictSame(unique(lines.filter(line => !/: (?:get|list|watch) /.test(line) && line.endsWith(' *'))), [
+        '(cluster): create /events *',
+        '(cluster): create authorization.k8s.io/subjectaccessreviews *',
+        '(cluster): patch /events *',
+        '(cluster): patch certificates.k8s.io/certificatesigningrequests/approval *',
+        'default: create /events *',
+        'default: patch /events *',
+        'kube-system: create /configmaps *',
+      ])
+    },
+  )
 }

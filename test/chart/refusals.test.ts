@@ -24,6 +24,13 @@ const REFUSED = new Map<string, [options: RenderOptions, message: RegExp]>([
     [{ values: { helper: { replicas: 0 } } }, /helper\.replicas: must be at least 1/],
   ],
   [
+    'an approver where requests do not name their signer',
+    [
+      { version: '1.18.20', values: { approver: { enabled: true } } },
+      /approver\.enabled: needs Kubernetes 1\.19.*this is v?1\.18\.20/,
+    ],
+  ],
+  [
     'replicas that are no number',
     [{ values: { webhook: { replicas: 'two' } } }, /at '\/webhook\/replicas': got string, want integer/],
   ],

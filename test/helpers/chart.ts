@@ -186,6 +186,15 @@ export const VARIANTS: ReadonlyMap<string, RenderOptions> = new Map<string, Rend
   ],
   ['service monitor', { values: { serviceMonitor: { enabled: true, labels: { release: 'prometheus' } } } }],
   [
+    'approver',
+    {
+      values: {
+        approver: { enabled: true, replicas: 2, commonNamePrefix: 'system:vnode', opsPort: 9090 },
+        serviceMonitor: { enabled: true },
+      },
+    },
+  ],
+  [
     'everything set',
     {
       release: 'eci',

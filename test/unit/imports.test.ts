@@ -53,7 +53,8 @@ const ALLOWED = new Map<string, readonly string[]>([
   ['serving', ['telemetry', 'core']],
   ['webhook', ['serving', 'rules', 'kube', 'config', 'telemetry', 'core']],
   ['scheduler', ['serving', 'rules', 'kube', 'config', 'telemetry', 'core']],
-  ['cli', ['webhook', 'scheduler', 'kube', 'config', 'telemetry', 'core']],
+  ['approver', ['serving', 'kube', 'config', 'telemetry', 'core']],
+  ['cli', ['webhook', 'scheduler', 'approver', 'kube', 'config', 'telemetry', 'core']],
   ['vnode.js', ['cli']],
 ])
 
