@@ -10,8 +10,10 @@ export const ERROR_CODES = {
   BAD_CERTIFICATE: 'user',
   BAD_REVIEW: 'user',
   KUBECONFIG: 'user',
+  CREDENTIALS: 'user',
   API: 'fault',
   NETWORK: 'fault',
+  ECI: 'fault',
   NOT_LEADER: 'fault',
   INTERNAL: 'fault',
 } as const

@@ -1,4 +1,5 @@
 import { generateKeyPair } from 'node:crypto'
+import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import forge from 'node-forge'
 
@@ -17,8 +18,8 @@ export interface Authority {
   /** The one key of all certificates that this authority issues: more of them would only cost time. */
   readonly leafKeyPem: string
   issueClient(identity: Identity): string
-  /** A certificate of a server on the loopback address. */
-  issueServer(): string
+  /** A certificate of a server on the loopback address, and on further addresses and names if there are any. */
+  issueServer(more?: readonly string[]): string
 }
 
 /** A certificate authority for one control plane. It shares no code with the certificates that are under test. */
@@ -55,7 +56,7 @@ export async function makeAuthority(): Promise<Authority> {
       const subject = [{ name: 'commonName', value: user }, ...organizations]
       return issue(leafKeyPem, subject, [{ name: 'extKeyUsage', clientAuth: true }])
     },
-    issueServer: () =>
+    issueServer: (more = []) =>
       issue(
         leafKeyPem,
         [{ name: 'commonName', value: 'kube-apiserver' }],
@@ -66,6 +67,7 @@ export async function makeAuthority(): Promise<Authority> {
             altNames: [
               { type: 7, ip: '127.0.0.1' },
               { type: 2, value: 'localhost' },
+              ...more.map(name => (isIP(name) === 0 ? { type: 2, value: name } : { type: 7, ip: name })),
             ],
           },
         ],

@@ -57,22 +57,26 @@ export interface WatchEvent<T = KubeObject> {
   readonly object: T
 }
 
+/** A client certificate with its key, or a token. */
 export interface Credentials {
   readonly ca: string
-  readonly cert: string
-  readonly key: string
+  readonly cert?: string
+  readonly key?: string
+  readonly token?: string
 }
 
 /** The API over HTTP, without a client library, so that tests see what the apiserver itself says. */
 export class KubeHttp {
   readonly url: string
   readonly #agent: Agent
-  readonly #credentials: Credentials
+  readonly #tls: Pick<Credentials, 'ca' | 'cert' | 'key'>
+  readonly #authorization: Readonly<Record<string, string>>
 
-  constructor(url: string, credentials: Credentials) {
+  constructor(url: string, { token, ...tls }: Credentials) {
     this.url = url
-    this.#credentials = credentials
-    this.#agent = new Agent({ keepAlive: true, ...credentials })
+    this.#tls = tls
+    this.#authorization = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    this.#agent = new Agent({ keepAlive: true, ...tls })
   }
 
   /** Sends one request. Any status is an answer; only a connection that fails or stays silent is an error. */
@@ -86,7 +90,7 @@ export class KubeHttp {
     const response = await this.#send(path, text, {
       method,
       agent: this.#agent,
-      headers: headersOf(settings, text),
+      headers: { ...this.#authorization, ...headersOf(settings, text) },
       signal: AbortSignal.timeout(timeout),
     })
     let received = ''
@@ -143,7 +147,8 @@ export class KubeHttp {
     return await this.#send(`${path}${separator}watch=1`, undefined, {
       method: 'GET',
       agent: false,
-      ...this.#credentials,
+      headers: this.#authorization,
+      ...this.#tls,
       signal,
     })
   }

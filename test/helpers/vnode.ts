@@ -18,6 +18,10 @@ export interface NodeOptions {
   readonly cpu?: string
   readonly memory?: string
   readonly pods?: number
+  /** Besides those: `example.com/gpu: "4"`. */
+  readonly resources?: Readonly<Record<string, string>>
+  /** Its version, `v1.34.4` say, as `kubectl get nodes` shows it. */
+  readonly kubeletVersion?: string
   /** What becomes of a Pod that is bound to the node: Running unless said otherwise. */
   readonly phase?: (pod: BoundPod) => Phase
 }
@@ -70,9 +74,22 @@ export function startRealNode(controlPlane: ControlPlane, options: NodeOptions =
   })
 }
 
-type NodeSettings = Required<Omit<NodeOptions, 'phase'>> & Pick<NodeOptions, 'phase'>
+export type NodeSettings = Required<Omit<NodeOptions, 'phase' | 'kubeletVersion' | 'resources'>> &
+  Pick<NodeOptions, 'phase' | 'kubeletVersion' | 'resources'>
+
+/** Whoever plays a node: the administrator of a test, or an identity of the node's own. */
+export type KubeletApi = Pick<ControlPlane, 'ask' | 'request' | 'watch'>
 
 async function startNode(controlPlane: ControlPlane, settings: NodeSettings): Promise<FakeNode> {
+  // The apiserver makes this namespace a moment after it is ready.
+  await controlPlane.waitFor('/api/v1/namespaces/kube-node-lease', () => true)
+  const node = await playNode(controlPlane, settings)
+  controlPlane.beforeStop(() => node.stop())
+  return node
+}
+
+/** Registers the Node and plays its kubelet. The namespace of the leases must be there. */
+export async function playNode(controlPlane: KubeletApi, settings: NodeSettings): Promise<FakeNode> {
   const { name } = settings
   const kubelet = new Kubelet(controlPlane, settings)
   const path = `/api/v1/nodes/${name}`
@@ -83,7 +100,6 @@ async function startNode(controlPlane: ControlPlane, settings: NodeSettings): Pr
     contentType: MERGE_PATCH,
   })
   await kubelet.start()
-  controlPlane.beforeStop(() => kubelet.stop())
   return {
     name,
     setReady: isReady => kubelet.setReady(isReady),
@@ -97,7 +113,7 @@ async function startNode(controlPlane: ControlPlane, settings: NodeSettings): Pr
 }
 
 class Kubelet {
-  readonly #controlPlane: ControlPlane
+  readonly #controlPlane: KubeletApi
   readonly #settings: NodeSettings
   readonly #podsPath: string
   #isReady = true
@@ -105,7 +121,7 @@ class Kubelet {
   #heartbeat: NodeJS.Timeout | undefined
   #stopWatch: (() => void) | undefined
 
-  constructor(controlPlane: ControlPlane, settings: NodeSettings) {
+  constructor(controlPlane: KubeletApi, settings: NodeSettings) {
     this.#controlPlane = controlPlane
     this.#settings = settings
     this.#podsPath = `/api/v1/pods?fieldSelector=${encodeURIComponent(`spec.nodeName=${settings.name}`)}`
@@ -114,8 +130,6 @@ class Kubelet {
   async start(): Promise<void> {
     const leases = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases'
     const { name } = this.#settings
-    // The apiserver makes this namespace a moment after it is ready.
-    await this.#controlPlane.waitFor('/api/v1/namespaces/kube-node-lease', () => true)
     const spec = { holderIdentity: name, leaseDurationSeconds: 40, renewTime: microTime() }
     await this.#controlPlane.ask('POST', leases, { body: { metadata: { name }, spec } })
     const beat = async (): Promise<void> => {
@@ -168,8 +182,9 @@ class Kubelet {
   }
 }
 
-function makeNode({ name, labels, cpu, memory, pods }: NodeSettings): object {
-  const resources = { cpu, memory, pods: String(pods), 'ephemeral-storage': '1000Gi' }
+function makeNode({ name, labels, kubeletVersion, ...settings }: NodeSettings): object {
+  const { cpu, memory, pods } = settings
+  const resources = { cpu, memory, pods: String(pods), 'ephemeral-storage': '1000Gi', ...settings.resources }
   return {
     metadata: {
       name,
@@ -180,7 +195,23 @@ function makeNode({ name, labels, cpu, memory, pods }: NodeSettings): object {
         ...labels,
       },
     },
-    status: { capacity: resources, allocatable: resources, conditions: [readyCondition(true)] },
+    status: {
+      capacity: resources,
+      allocatable: resources,
+      conditions: [readyCondition(true)],
+      ...(kubeletVersion === undefined ? {} : { nodeInfo: nodeInfo(kubeletVersion) }),
+    },
+  }
+}
+
+function nodeInfo(kubeletVersion: string): object {
+  const unknown = ['machineID', 'systemUUID', 'bootID', 'kernelVersion', 'osImage', 'containerRuntimeVersion']
+  return {
+    ...Object.fromEntries(unknown.map(name => [name, ''])),
+    kubeletVersion,
+    kubeProxyVersion: kubeletVersion,
+    operatingSystem: 'linux',
+    architecture: 'amd64',
   }
 }
 

@@ -49,13 +49,21 @@ const ALLOWED = new Map<string, readonly string[]>([
   ['config', ['core']],
   ['telemetry', ['core']],
   ['kube', ['core', 'telemetry']],
+  ['eci', ['core']],
   ['rules', ['kube', 'telemetry', 'core']],
   ['serving', ['telemetry', 'core']],
   ['webhook', ['serving', 'rules', 'kube', 'config', 'telemetry', 'core']],
   ['scheduler', ['serving', 'rules', 'kube', 'config', 'telemetry', 'core']],
   ['approver', ['serving', 'kube', 'config', 'telemetry', 'core']],
-  ['cli', ['webhook', 'scheduler', 'approver', 'kube', 'config', 'telemetry', 'core']],
+  ['cli', ['webhook', 'scheduler', 'approver', 'kube', 'eci', 'config', 'telemetry', 'core']],
   ['vnode.js', ['cli']],
+])
+
+/** Where each package of Alibaba Cloud is touched. */
+const ALICLOUD_FILES = new Map([
+  ['eci20180808', 'eci/client.ts'],
+  ['openapi-util', 'eci/signed-api.ts'],
+  ['credentials', 'eci/credentials.ts'],
 ])
 
 /** What the core may import of the world, besides types. */
@@ -117,10 +125,20 @@ const rules = new Map<string, () => readonly string[]>([
       ),
   ],
   [
-    'client-node and undici stay within kube',
+    'client-node stays within kube, undici within kube and eci',
     () =>
       importing(
-        ({ to }, { path }) => ['@kubernetes/client-node', 'undici'].includes(to) && folderOf(path) !== 'kube',
+        ({ to }, { path }) =>
+          (to === '@kubernetes/client-node' && folderOf(path) !== 'kube') ||
+          (to === 'undici' && !['kube', 'eci'].includes(folderOf(path))),
+      ),
+  ],
+  [
+    "each of Alibaba Cloud's packages is touched in one file",
+    () =>
+      importing(
+        ({ to }, { path }) =>
+          to.startsWith('@alicloud/') && path !== ALICLOUD_FILES.get(to.replace(/^@alicloud\//, '')),
       ),
   ],
   [

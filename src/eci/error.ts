@@ -1,0 +1,63 @@
+import { VnodeError } from '../core/errors.ts'
+import { adviceFor } from './advice.ts'
+
+export interface EciErrorDetails {
+  /** The call, such as `CreateVirtualNode`. */
+  readonly action: string
+  /** The API's own code, such as `Forbidden.RAM`; empty where no answer of the API came. */
+  readonly apiCode: string
+  /** Of the answer; 0 where none came. */
+  readonly httpStatus: number
+  readonly requestId?: string | undefined
+  /** What the API says, or what happened on the way. Without secrets: see `redact`. */
+  readonly reason: string
+  /** For permissions: `eci`, `vpc` or `ecs`. */
+  readonly product: string
+  /** How often the call was sent. */
+  readonly attempts: number
+}
+
+/**
+ * A call of Alibaba Cloud that failed for good, retries included. The message has the code, the request id and the HTTP status, `next`
+ * says what to do. It carries nothing of the request and no original error: either could hold a kubeconfig or a signature.
+ */
+export class EciError extends VnodeError {
+  readonly action: string
+  readonly apiCode: string
+  readonly httpStatus: number
+  readonly requestId: string | undefined
+  readonly attempts: number
+
+  constructor(details: EciErrorDetails) {
+    super('ECI', describe(details), { next: adviceFor(details) })
+    this.name = 'EciError'
+    this.action = details.action
+    this.apiCode = details.apiCode
+    this.httpStatus = details.httpStatus
+    this.requestId = details.requestId
+    this.attempts = details.attempts
+  }
+
+  /**
+   * True where the call may have been executed all the same: no answer, or a fault of the server. Only the same request with the same
+   * ClientToken may follow it. False: the API has refused, and nothing has been done.
+   */
+  get isOutcomeUnknown(): boolean {
+    return this.httpStatus === 0 || this.httpStatus >= 500
+  }
+}
+
+function describe({ action, apiCode, httpStatus, requestId, reason, attempts }: EciErrorDetails): string {
+  const facts = [
+    ...(httpStatus === 0 ? [] : [`HTTP ${httpStatus}`]),
+    ...(requestId === undefined ? [] : [`request id ${requestId}`]),
+    ...(attempts > 1 ? [`${attempts} attempts`] : []),
+  ]
+  const what = [action, apiCode, reason].filter(part => part !== '').join(': ')
+  return facts.length === 0 ? what : `${what} (${facts.join(', ')})`
+}
+
+/** True when the API answered with this code, or with one that begins with it and a dot. */
+export function hasApiCode(error: unknown, code: string): error is EciError {
+  return error instanceof EciError && (error.apiCode === code || error.apiCode.startsWith(`${code}.`))
+}

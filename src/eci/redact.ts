@@ -1,0 +1,20 @@
+/** What a server or a library says may quote what it was sent. */
+
+const LONGEST = 400
+/** Longer runs are credentials, signatures or base64 rather than words; ids and request ids (36) are shorter. */
+const LONG_RUN = /[\w+/=%-]{48,}/g
+
+/** The text in one line, without any of the secrets, without long runs that could be one, and no longer than a message should be. */
+export function redact(text: string, secrets: readonly (string | undefined)[]): string {
+  let clean = text.replaceAll(/\s+/g, ' ').trim()
+  for (const secret of secrets) {
+    if (secret !== undefined && secret !== '') clean = clean.replaceAll(secret, '…')
+  }
+  clean = clean.replaceAll(LONG_RUN, '…')
+  return clean.length > LONGEST ? `${clean.slice(0, LONGEST)}…` : clean
+}
+
+/** An AccessKey id as it may be shown: its first four characters. */
+export function maskedAccessKeyId(accessKeyId: string): string {
+  return `${accessKeyId.slice(0, 4)}****`
+}
