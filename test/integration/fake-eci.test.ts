@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
+import { asRecords } from '../../src/core/kubernetes/objects.ts'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import { createRequest, eciClient } from '../helpers/eci-client.ts'
 import { fakeEci } from '../helpers/fake-eci/server.ts'
@@ -10,9 +11,7 @@ const controlPlane = await controlPlaneOrSkip(t, { controllerManager: true })
 if (controlPlane !== undefined) {
   const encoded = async (file: string) => (await readFile(file)).toString('base64')
   const isReady = ({ status }: KubeObject) =>
-    (status?.conditions as { type: string; status: string }[]).some(
-      condition => condition.type === 'Ready' && condition.status === 'True',
-    )
+    asRecords(status?.conditions).some(({ type, status }) => type === 'Ready' && status === 'True')
 
   t.test('a VNode joins with the kubeconfig that was sent, by its identity', async t => {
     const namespace = await controlPlane.namespace(t)
