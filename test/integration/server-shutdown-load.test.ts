@@ -8,9 +8,9 @@ import { readiness, startProcess } from '../helpers/webhook-process.ts'
 
 const CLIENTS = 16
 const END: Readonly<Record<string, readonly string[]>> = {
-  'at once': ['--shutdown-delay', '0', '--drain-limit', '5'],
-  'a second later': ['--shutdown-delay', '1', '--drain-limit', '5'],
-  'two seconds later': ['--shutdown-delay', '2', '--drain-limit', '5'],
+  'at once': ['--shutdown-delay', '0', '--drain-limit', '60'],
+  'a second later': ['--shutdown-delay', '1', '--drain-limit', '60'],
+  'two seconds later': ['--shutdown-delay', '2', '--drain-limit', '60'],
 }
 
 for (const [signal, when] of [
