@@ -114,6 +114,8 @@ export interface HelperPlace extends RulesPlace {
   readonly owner: string
   /** Whose the certificates are. */
   readonly certSource: 'helper' | 'cert-manager'
+  /** False before Kubernetes 1.18; there the Service's Endpoints are read. */
+  readonly hasSlices?: boolean
 }
 
 /** What the helper's objects are called. */
@@ -131,7 +133,7 @@ export function helperNames(name: string) {
 
 /** Without what it does as other duties are added. */
 export function helperAccess(place: HelperPlace): readonly AccessRule[] {
-  const { installNamespace: namespace, name, owner, certSource } = place
+  const { installNamespace: namespace, name, owner, certSource, hasSlices = true } = place
   const names = helperNames(name)
   return [
     ...rulesAccess(place, true),
@@ -146,16 +148,27 @@ export function helperAccess(place: HelperPlace): readonly AccessRule[] {
       reason: 'one helper leads',
     },
     ...(certSource === 'cert-manager' ? [] : [secretAccess(namespace, names.secret)]),
-    {
-      role: 'install',
-      namespace,
-      apiGroup: 'discovery.k8s.io',
-      resources: ['endpointslices'],
-      verbs: ['list', 'watch'],
-      reason: 'where the webhook answers; their names are not known beforehand',
-    },
+    endpointsAccess(namespace, names.service, hasSlices),
     ...probeAccess(namespace, names.probe),
   ]
+}
+
+function endpointsAccess(namespace: string, service: string, hasSlices: boolean): AccessRule {
+  const rule = { role: 'install', namespace, verbs: ['list', 'watch'] }
+  if (!hasSlices)
+    return {
+      ...rule,
+      apiGroup: '',
+      resources: ['endpoints'],
+      resourceNames: [service],
+      reason: 'where the webhook answers',
+    }
+  return {
+    ...rule,
+    apiGroup: 'discovery.k8s.io',
+    resources: ['endpointslices'],
+    reason: 'where the webhook answers; their names are not known beforehand',
+  }
 }
 
 /** Of `vnode probe` as well. Limited to a dry run by the chart's ValidatingAdmissionPolicy, which RBAC cannot say. */

@@ -3,7 +3,7 @@ import { VnodeError } from '../core/errors.ts'
 import { ApiError, type KubeClient } from './api.ts'
 import { Backoff } from './backoff.ts'
 import { type Clock, sleep, systemClock } from './clock.ts'
-import { resourcePath } from './path.ts'
+import { type EventObject, EventStore } from './event-store.ts'
 
 export interface EventSubject {
   readonly apiVersion: string
@@ -25,7 +25,7 @@ export interface EventRecord {
 }
 
 export interface EventWriterOptions {
-  readonly client: Pick<KubeClient, 'apply'>
+  readonly client: Pick<KubeClient, 'apply' | 'request'>
   /** An event that was given up: not written after some attempts, or pushed out of a full queue (`error` undefined). */
   readonly onLost?: (event: EventRecord, error: unknown) => void
   /** Events that wait; the oldest makes room. Default 256. */
@@ -51,11 +51,12 @@ interface Series {
 }
 
 /**
- * Writes Events one by one, by server-side apply under a name that follows from the event: replicas that say the same
- * write one object. Events are courtesy: emit() never throws and never waits.
+ * Writes Events one by one, under a name that follows from the event: replicas that say the same write one object.
+ * Events are courtesy: emit() never throws and never waits.
  */
 export class EventWriter {
   readonly #options: EventWriterOptions
+  readonly #store: EventStore
   readonly #clock: Clock
   readonly #random: () => number
   readonly #queue = new Map<string, EventRecord>()
@@ -66,6 +67,7 @@ export class EventWriter {
 
   constructor(options: EventWriterOptions) {
     this.#options = options
+    this.#store = new EventStore(options.client)
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? Math.random
   }
@@ -130,14 +132,7 @@ export class EventWriter {
     const { signal } = this.#stopped
     while (!signal.aborted) {
       try {
-        const path = resourcePath({
-          version: 'v1',
-          plural: 'events',
-          namespace: namespaceOf(event),
-          name: eventName(event),
-        })
-        // No other writer has a claim on our Events, so a conflict is never right.
-        await this.#options.client.apply(path, this.#render(id, event), { force: true, signal })
+        await this.#store.put(this.#render(id, event), signal)
         return
       } catch (error) {
         if (signal.aborted) return
@@ -163,7 +158,7 @@ export class EventWriter {
     }
   }
 
-  #render(id: string, event: EventRecord): object {
+  #render(id: string, event: EventRecord): EventObject {
     const now = this.#timestamp()
     const series = this.#series.get(id) ?? { first: now, count: 1 }
     const { apiVersion, kind, namespace, name, uid, resourceVersion } = event.involved

@@ -2,6 +2,7 @@
 import { messageOf } from '../core/errors.ts'
 import { isAtLeast, parseVersion } from '../core/kubernetes/version.ts'
 import { REGISTRATION_GROUP, type RegistrationSpec } from '../core/registration/configuration.ts'
+import { SLICES_SINCE_MINOR } from '../core/registration/endpoints.ts'
 import type { KubeClient } from '../kube/api.ts'
 import { Backoff } from '../kube/backoff.ts'
 import { type Clock, sleep } from '../kube/clock.ts'
@@ -37,8 +38,9 @@ export async function lead(term: Term, options: LeadOptions): Promise<void> {
   const { log, clock } = options
   const client = clientOf(term, options.client)
   const { signal } = term
-  const spec = await readSpec(client, options, signal)
-  if (spec === undefined) return
+  const abilities = await readAbilities(client, options, signal)
+  if (abilities === undefined) return
+  const spec = specFor(options.settings.registration, abilities, log)
   const events = new EventWriter({
     client,
     onLost: ({ reason, message }, error) => {
@@ -48,7 +50,7 @@ export async function lead(term: Term, options: LeadOptions): Promise<void> {
   const wake = new Wake(clock)
   const rules = rulesOf({ ...options, client, events })
   const parts = { ...options, client, events, rules }
-  const watches = new Watches({ ...parts, onNews: wake.now })
+  const watches = new Watches({ ...parts, hasSlices: abilities.hasSlices, onNews: wake.now })
   const duties = dutiesOf(parts, spec, watches)
   const onMutating = (name: string) => (name === spec.name ? wake.now() : undefined)
   watches.start()
@@ -143,18 +145,23 @@ async function goOnDuty(duties: Duties, wake: Wake, options: OnDuty): Promise<vo
   }
 }
 
-/** What the API server is decides what can be registered. Undefined when the term has ended meanwhile. */
-async function readSpec(
+/** What an API server can do. */
+interface Abilities {
+  readonly hasMatchConditions: boolean
+  readonly hasNamespaceNames: boolean
+  readonly hasSlices: boolean
+}
+
+/** Undefined when the term has ended meanwhile. */
+async function readAbilities(
   client: KubeClient,
-  { settings, log, clock, onRound }: LeadOptions,
+  { log, clock, onRound }: LeadOptions,
   signal: AbortSignal,
-): Promise<RegistrationSpec | undefined> {
+): Promise<Abilities | undefined> {
   const backoff = new Backoff({ minMs: 200, maxMs: 10_000, random: Math.random })
   while (!signal.aborted) {
     try {
-      const version = parseVersion(await client.request<unknown>({ method: 'GET', path: '/version' }))
-      const has = (minor: number) => version !== undefined && isAtLeast(version, 1, minor)
-      return specFor(settings.registration, { hasMatchConditions: has(28), hasNamespaceNames: has(21), log })
+      return abilitiesOf(await client.request<unknown>({ method: 'GET', path: '/version' }))
     } catch (error) {
       if (signal.aborted) break
       log.warn({ error: messageOf(error) }, 'the version of the API server could not be read')
@@ -165,15 +172,21 @@ async function readSpec(
   return undefined
 }
 
-interface Abilities {
-  readonly hasMatchConditions: boolean
-  readonly hasNamespaceNames: boolean
-  readonly log: Logger
+function abilitiesOf(answer: unknown): Abilities {
+  const version = parseVersion(answer)
+  const has = (minor: number) => version !== undefined && isAtLeast(version, 1, minor)
+  return {
+    hasMatchConditions: has(28),
+    hasNamespaceNames: has(21),
+    // The one ability that is more common than its lack.
+    hasSlices: version === undefined || has(SLICES_SINCE_MINOR),
+  }
 }
 
 function specFor(
   wanted: HelperSettings['registration'],
-  { hasMatchConditions, hasNamespaceNames, log }: Abilities,
+  { hasMatchConditions, hasNamespaceNames }: Abilities,
+  log: Logger,
 ): RegistrationSpec {
   if (hasNamespaceNames || wanted.failurePolicy === 'Ignore') return { ...wanted, hasMatchConditions }
   // Namespaces have no label with their name there, so kube-system would not be excluded.

@@ -1,7 +1,12 @@
 /** What wakes the leader: changes of its objects, and where the webhook answers. Decisions are made on what is read afresh. */
 import { messageOf } from '../core/errors.ts'
 import { pluralOf, REGISTRATION_GROUP, type Target } from '../core/registration/configuration.ts'
-import { type Endpoint, endpointsOf, LABEL_SERVICE_NAME } from '../core/registration/endpoints.ts'
+import {
+  type Endpoint,
+  endpointsOf,
+  endpointsOfEndpoints,
+  LABEL_SERVICE_NAME,
+} from '../core/registration/endpoints.ts'
 import type { KubeClient } from '../kube/api.ts'
 import { servedResource } from '../kube/discovery.ts'
 import { resourcePath } from '../kube/path.ts'
@@ -15,21 +20,26 @@ export interface WatchesOptions {
   readonly client: KubeClient
   readonly settings: HelperSettings
   readonly log: Logger
+  /** Else Endpoints tell where the webhook answers. */
+  readonly hasSlices: boolean
   readonly onNews: () => void
 }
+
+type ServiceTarget = Extract<Target, { kind: 'service' }>
 
 const SLICES = { group: 'discovery.k8s.io', plural: 'endpointslices' }
 
 export class Watches {
   readonly #options: WatchesOptions
-  readonly #slices: Reflector<readonly Endpoint[]> | undefined
+  readonly #endpoints: Reflector<readonly Endpoint[]> | undefined
   readonly #others: readonly Reflector<true>[]
 
   constructor(options: WatchesOptions) {
     this.#options = options
     const { registration, certSource, secret } = options.settings
     const { target, name, installNamespace: namespace } = registration
-    this.#slices = target.kind === 'service' ? this.#watchSlices(target) : undefined
+    const watchService = options.hasSlices ? this.#watchSlices : this.#watchEndpoints
+    this.#endpoints = target.kind === 'service' ? watchService.call(this, target) : undefined
     const validating = { group: REGISTRATION_GROUP, version: 'v1', plural: pluralOf('validating') }
     const secrets = { version: 'v1', plural: 'secrets', namespace }
     this.#others = [
@@ -39,21 +49,21 @@ export class Watches {
   }
 
   start(): void {
-    this.#slices?.start()
+    this.#endpoints?.start()
     for (const watched of this.#others) watched.start()
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#slices, ...this.#others].map(watched => watched?.stop()))
+    await Promise.all([this.#endpoints, ...this.#others].map(watched => watched?.stop()))
   }
 
   /** Where the webhook answers; undefined while that is not known. */
   endpoints(): readonly Endpoint[] | undefined {
     const { target } = this.#options.settings.registration
     if (target.kind === 'url') return [endpointOfUrl(target.url)]
-    if (this.#slices?.synced !== true) return undefined
+    if (this.#endpoints?.synced !== true) return undefined
     // An address may be in two slices while one takes over from the other.
-    const found = [...this.#slices.objects.values()].flatMap(({ value }) => value)
+    const found = [...this.#endpoints.objects.values()].flatMap(({ value }) => value)
     return [...new Map(found.map(endpoint => [`${endpoint.host} ${endpoint.port}`, endpoint])).values()]
   }
 
@@ -68,11 +78,30 @@ export class Watches {
     })
   }
 
-  #watchSlices({ namespace, name }: Extract<Target, { kind: 'service' }>): Reflector<readonly Endpoint[]> {
-    const { client, onNews } = this.#options
+  #watchEndpoints({ namespace, name }: ServiceTarget): Reflector<readonly Endpoint[]> {
+    const { onNews } = this.#options
+    return this.#reflect<readonly Endpoint[]>('endpoints', {
+      path: resourcePath({ version: 'v1', plural: 'endpoints', namespace }),
+      fieldSelector: `metadata.name=${name}`,
+      keep: endpointsOfEndpoints,
+      onChange: onNews,
+      onSynced: onNews,
+    })
+  }
+
+  #watchSlices({ namespace, name }: ServiceTarget): Reflector<readonly Endpoint[]> {
+    const { client, log, onNews } = this.#options
+    let isTold = false
     return this.#reflect<readonly Endpoint[]>('endpointslices', {
       path: async signal => {
         const served = await servedResource(client, SLICES, signal)
+        if (served === undefined && !isTold) {
+          isTold = true
+          log.warn(
+            {},
+            'this API server serves no EndpointSlices (discovery.k8s.io): it is not known where the webhook answers, and it is not registered',
+          )
+        }
         return served === undefined
           ? undefined
           : resourcePath({ ...SLICES, version: served.version, namespace })

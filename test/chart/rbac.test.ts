@@ -80,7 +80,8 @@ if (helm !== undefined) {
       const place = { installNamespace, rulesNamespace, rulesName }
       const webhook = webhookAccess(legacy ? place : { ...place, certSecret: names.secret, isReadOnly: true })
       const certSource = certificates?.source ?? 'helper'
-      const helper = helperAccess({ ...place, name, owner: names.owner, certSource })
+      const hasSlices = Number(options.version?.split('.')[1] ?? '34') >= 18
+      const helper = helperAccess({ ...place, name, owner: names.owner, certSource, hasSlices })
       const hooks = rulesNamespace === 'rules' ? [] : [`${rulesNamespace}: create /configmaps *`]
       t.strictSame(rendered(manifests, `${name}-webhook`), listed(webhook))
       t.strictSame(rendered(manifests, `${name}-rules`), hooks)

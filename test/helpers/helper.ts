@@ -4,6 +4,7 @@ import { RULES_CONFIGMAP, RULES_NAMESPACE } from '../../src/core/names.ts'
 import { helperAccess, helperNames } from '../../src/core/rbac.ts'
 import type { FailurePolicy, Target } from '../../src/core/registration/configuration.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../../src/core/settings.ts'
+import type { ApiRequest, KubeClient } from '../../src/kube/api.ts'
 import { type RunningHelper, startHelper } from '../../src/scheduler/run.ts'
 import type { HelperSettings } from '../../src/scheduler/settings.ts'
 import { createLogger } from '../../src/telemetry/json-log.ts'
@@ -43,6 +44,8 @@ export interface TestHelperOptions {
   readonly leaseDurationMs?: number
   /** In place of an identity of its own, which has the documented rights and none besides. */
   readonly kubeconfig?: string
+  /** What the API server claims to be, such as `17` for 1.17. Before 1.18 the helper's rights are others. */
+  readonly minor?: number
 }
 
 export const REGISTRATIONS = '/apis/admissionregistration.k8s.io/v1'
@@ -74,7 +77,8 @@ export async function prepareHelper(options: TestHelperOptions): Promise<string>
     rules: [],
   })
   const user = `${name}-helper-user`
-  const place = { installNamespace, rulesNamespace, rulesName, name, owner, certSource }
+  const hasSlices = options.minor === undefined || options.minor >= 18
+  const place = { installNamespace, rulesNamespace, rulesName, name, owner, certSource, hasSlices }
   await grantAccess(controlPlane, user, helperAccess(place))
   return await controlPlane.kubeconfig({ user })
 }
@@ -88,7 +92,8 @@ export async function startTestHelper(t: Test, options: TestHelperOptions): Prom
     settings: settingsOf(options),
     connect: async () => {
       const { connect } = await import('../../src/kube/client.ts')
-      return await connect({ kubeconfig, userAgent: 'vnode-profile/0 (integration test)' })
+      const client = await connect({ kubeconfig, userAgent: 'vnode-profile/0 (integration test)' })
+      return options.minor === undefined ? client : claiming(client, String(options.minor))
     },
     hostname: 'test',
     election: {
@@ -103,6 +108,19 @@ export async function startTestHelper(t: Test, options: TestHelperOptions): Prom
   const helper = new TestHelper(running, options, log)
   t.teardown(() => helper.stop())
   return helper
+}
+
+/** The same API server, but for what it says of its age. */
+function claiming(client: KubeClient, minor: string): KubeClient {
+  return {
+    server: client.server,
+    namespace: client.namespace,
+    request: async <T>(request: ApiRequest) =>
+      request.path === '/version' ? ({ major: '1', minor } as T) : await client.request<T>(request),
+    stream: request => client.stream(request),
+    apply: (path, object, options) => client.apply(path, object, options),
+    close: () => client.close(),
+  }
 }
 
 export interface Installed {

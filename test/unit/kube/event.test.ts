@@ -69,6 +69,32 @@ test('an event', async t => {
     await writer.idle()
   })
 
+  t.test('is made, or changed, by hand where the API server is too old for server-side apply', async t => {
+    const { api, writer, lost } = await startWriter(t)
+    const collection = '/api/v1/namespaces/shop/events'
+    writer.emit(makeEvent())
+    ;(await api.next()).refuse(415, 'UnsupportedMediaType')
+    const made = await api.next()
+    t.equal(`${made.method} ${made.path}`, `POST ${collection}`)
+    const object = JSON.parse(made.body)
+    t.match(object, { metadata: { name: eventName(makeEvent()) }, reason: 'NotOnEci', count: 1 })
+    made.json(object, 201)
+    await writer.idle()
+    writer.emit(makeEvent())
+    const again = await api.next()
+    t.equal(`${again.method} ${again.path}`, `POST ${collection}`, 'apply is not tried again')
+    again.refuse(409, 'AlreadyExists')
+    const changed = await api.next()
+    t.equal(`${changed.method} ${changed.path}`, `PATCH ${collection}/${eventName(makeEvent())}`)
+    t.equal(changed.headers['content-type'], 'application/merge-patch+json')
+    const patch = JSON.parse(changed.body)
+    t.match(patch, { count: 2, lastTimestamp: '2026-05-06T07:08:09Z' })
+    t.notOk('firstTimestamp' in patch, 'when it was first seen stays')
+    changed.json({})
+    await writer.idle()
+    t.same(lost, [])
+  })
+
   t.test('of a cluster-scoped object goes to the namespace default', async t => {
     const { api, writer } = await startWriter(t)
     writer.emit(makeEvent({ involved: { apiVersion: 'v1', kind: 'Node', name: 'n1', uid: 'n1' } }))
