@@ -171,8 +171,22 @@ function endpointsAccess(namespace: string, service: string, hasSlices: boolean)
   }
 }
 
-/** Of `vnode probe` as well. Limited to a dry run by the chart's ValidatingAdmissionPolicy, which RBAC cannot say. */
-export function probeAccess(namespace: string, probe: string): readonly AccessRule[] {
+/** Of `vnode probe`, which `helm test` runs. */
+export function probeProgramAccess(namespace: string, probe: string): readonly AccessRule[] {
+  return [
+    ...probeAccess(namespace, probe),
+    {
+      role: 'cluster',
+      apiGroup: REGISTRATION_GROUP,
+      resources: ['mutatingwebhookconfigurations'],
+      verbs: ['list'],
+      reason: 'those of the vendor are told, whatever they are called',
+    },
+  ]
+}
+
+/** Limited to a dry run by the chart's ValidatingAdmissionPolicy, which RBAC cannot say. */
+function probeAccess(namespace: string, probe: string): readonly AccessRule[] {
   return [
     {
       role: 'install',

@@ -1,13 +1,20 @@
 /** Finds the vendor's eci-profile, and says so: two that change the same Pods. */
 import { messageOf } from '../core/errors.ts'
-import { asRecord, asString, own } from '../core/kubernetes/objects.ts'
+import { asArray, asRecord, asString, own } from '../core/kubernetes/objects.ts'
 import { SELECTOR_GROUP, SELECTOR_PLURAL } from '../core/names.ts'
 import { pluralOf, REGISTRATION_GROUP } from '../core/registration/configuration.ts'
-import { isVendor, type MutatingFacts, mutatingFactsOf } from '../core/registration/vendor.ts'
+import {
+  isVendor,
+  type MutatingFacts,
+  mutatingFactsOf,
+  VENDOR_CRD,
+  type VendorFinding,
+  vendorConfiguration,
+} from '../core/registration/vendor.ts'
 import type { KubeClient } from '../kube/api.ts'
 import { type Clock, sleep } from '../kube/clock.ts'
 import { servedResource } from '../kube/discovery.ts'
-import type { EventSubject, EventWriter } from '../kube/event.ts'
+import type { EventWriter } from '../kube/event.ts'
 import { resourcePath } from '../kube/path.ts'
 import { Reflector } from '../kube/reflector.ts'
 import type { HelperMetrics } from '../telemetry/helper-metrics.ts'
@@ -30,7 +37,33 @@ interface Found extends MutatingFacts {
 
 /** Between two looks for the Selector CRD: it can be served for hours before anybody uses it. */
 const CRD_MS = 10 * 60_000
-const NEXT = 'remove it, or take this one out: both change the same Pods, and neither knows of the other'
+const CONFIGURATIONS = resourcePath({
+  group: REGISTRATION_GROUP,
+  version: 'v1',
+  plural: pluralOf('mutating'),
+})
+const API_VERSIONS: Readonly<Record<VendorFinding['kind'], string>> = {
+  MutatingWebhookConfiguration: `${REGISTRATION_GROUP}/v1`,
+  CustomResourceDefinition: 'apiextensions.k8s.io/v1',
+}
+
+/** One look, for those who do not watch. */
+export async function lookForVendor(client: Pick<KubeClient, 'request'>): Promise<readonly VendorFinding[]> {
+  const [list, hasCrd] = await Promise.all([
+    client.request<unknown>({ method: 'GET', path: CONFIGURATIONS }),
+    hasVendorCrd(client),
+  ])
+  const registered = asArray(own(asRecord(list), 'items'))
+    .map(mutatingFactsOf)
+    .filter(isVendor)
+    .map(({ name }) => vendorConfiguration(name))
+  return hasCrd ? [...registered, VENDOR_CRD] : registered
+}
+
+async function hasVendorCrd(client: Pick<KubeClient, 'request'>, signal?: AbortSignal): Promise<boolean> {
+  const served = await servedResource(client, { group: SELECTOR_GROUP, plural: SELECTOR_PLURAL }, signal)
+  return served?.scope === 'Cluster'
+}
 
 export class VendorWatch {
   readonly #options: VendorOptions
@@ -42,12 +75,12 @@ export class VendorWatch {
     const { client, log, onMutating } = options
     this.#watched = new Reflector<Found>({
       client,
-      path: resourcePath({ group: REGISTRATION_GROUP, version: 'v1', plural: pluralOf('mutating') }),
+      path: CONFIGURATIONS,
       keep: raw => ({ ...mutatingFactsOf(raw), uid: uidOf(raw) }),
       onChange: ({ type, value }) => {
         onMutating(value.name)
         if (type === 'deleted') this.#gone('MutatingWebhookConfiguration', value.name)
-        else if (isVendor(value)) this.#foundConfiguration(value)
+        else if (isVendor(value)) this.#found(vendorConfiguration(value.name), value.uid)
       },
       onError: (error, during) =>
         log.warn({ during, error: messageOf(error) }, 'watching webhook configurations had a fault'),
@@ -67,42 +100,21 @@ export class VendorWatch {
 
   async #lookForCrd(signal: AbortSignal): Promise<void> {
     const { client, log } = this.#options
-    const name = `${SELECTOR_PLURAL}.${SELECTOR_GROUP}`
     try {
-      const served = await servedResource(client, { group: SELECTOR_GROUP, plural: SELECTOR_PLURAL }, signal)
-      const isFound = served?.scope === 'Cluster'
-      if (isFound && !this.#hasClusterCrd) {
-        const subject = {
-          apiVersion: 'apiextensions.k8s.io/v1',
-          kind: 'CustomResourceDefinition',
-          name,
-          uid: '',
-        }
-        this.#found(
-          subject,
-          `the vendor's Selector CRD is cluster-scoped; it is used as it is: each Selector acts on all namespaces`,
-        )
-      } else if (!isFound) this.#gone('CustomResourceDefinition', name)
+      const isFound = await hasVendorCrd(client, signal)
+      if (isFound && !this.#hasClusterCrd) this.#found(VENDOR_CRD, '')
+      else if (!isFound) this.#gone(VENDOR_CRD.kind, VENDOR_CRD.name)
       this.#hasClusterCrd = isFound
     } catch (error) {
       if (!signal.aborted) log.warn({ error: messageOf(error) }, 'the Selector CRD could not be looked for')
     }
   }
 
-  #foundConfiguration({ name, uid }: Found): void {
-    const subject = {
-      apiVersion: `${REGISTRATION_GROUP}/v1`,
-      kind: 'MutatingWebhookConfiguration',
-      name,
-      uid,
-    }
-    this.#found(subject, `the vendor's eci-profile is registered as ${name}; ${NEXT}`)
-  }
-
-  #found(involved: EventSubject, message: string): void {
+  #found({ kind, name, message }: VendorFinding, uid: string): void {
     const { log, metrics, events } = this.#options
-    metrics.vendorObjects.set({ kind: involved.kind, name: involved.name }, 1)
-    log.warn({ kind: involved.kind, name: involved.name }, message)
+    const involved = { apiVersion: API_VERSIONS[kind], kind, name, uid }
+    metrics.vendorObjects.set({ kind, name }, 1)
+    log.warn({ kind, name }, message)
     events.emit({ involved, type: 'Warning', reason: 'VendorFound', message, key: 'found' })
   }
 

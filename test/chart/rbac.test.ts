@@ -5,7 +5,7 @@ import {
   type AccessRule,
   helperAccess,
   helperNames,
-  probeAccess,
+  probeProgramAccess,
   webhookAccess,
 } from '../../src/core/rbac.ts'
 import { helmOrSkip, type Manifest, VARIANTS } from '../helpers/chart.ts'
@@ -91,7 +91,10 @@ if (helm !== undefined) {
       )
       if (legacy) return
       t.strictSame(rendered(manifests, `${name}-helper`), listed(helper))
-      t.strictSame(rendered(manifests, `${name}-test`), listed(probeAccess(installNamespace, names.probe)))
+      t.strictSame(
+        rendered(manifests, `${name}-test`),
+        listed(probeProgramAccess(installNamespace, names.probe)),
+      )
       t.strictSame(rendered(manifests, `${name}-uninstall`), [
         `(cluster): delete admissionregistration.k8s.io/mutatingwebhookconfigurations ${name}`,
         `(cluster): delete admissionregistration.k8s.io/validatingwebhookconfigurations ${name}`,

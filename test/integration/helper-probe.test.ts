@@ -1,5 +1,5 @@
 import t from 'tap'
-import { probeAccess } from '../../src/core/rbac.ts'
+import { probeProgramAccess } from '../../src/core/rbac.ts'
 import { runVnode } from '../helpers/cli.ts'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import { install } from '../helpers/helper.ts'
@@ -18,7 +18,7 @@ if (controlPlane !== undefined) {
     graceMs: 600_000,
     probeIntervalMs: 1000,
   })
-  await grantAccess(controlPlane, 'prober', probeAccess(NAME, `${NAME}-probe`))
+  await grantAccess(controlPlane, 'prober', probeProgramAccess(NAME, `${NAME}-probe`))
   const kubeconfig = await controlPlane.kubeconfig({ user: 'prober' })
   const probe = (wait = '0s') =>
     runVnode([

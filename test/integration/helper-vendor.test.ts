@@ -1,9 +1,12 @@
 import t from 'tap'
+import { probeProgramAccess } from '../../src/core/rbac.ts'
+import { runVnode } from '../helpers/cli.ts'
 import { type ControlPlane, controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import { install, REGISTRATIONS } from '../helpers/helper.ts'
 import type { KubeObject } from '../helpers/kube-http.ts'
 import { installSelectorCrd } from '../helpers/rules.ts'
 import { holds } from '../helpers/webhook.ts'
+import { grantAccess } from '../helpers/webhook-rights.ts'
 
 const MUTATING = `${REGISTRATIONS}/mutatingwebhookconfigurations`
 const CRD = 'selectors.eci.aliyun.com'
@@ -48,6 +51,28 @@ if (controlPlane !== undefined) {
       t.same(told.toSorted(), [`CustomResourceDefinition ${CRD}`, 'MutatingWebhookConfiguration vk-webhook'])
     },
   )
+
+  t.test('vnode probe, and so helm test, tells them too, with the one right that this takes', async t => {
+    const probe = async (user: string) => {
+      const kubeconfig = await controlPlane.kubeconfig({ user })
+      const flags = ['--install-namespace', 'beside', '--name', 'beside', '--wait', '0s']
+      return await runVnode(['probe', ...flags, '--kubeconfig', kubeconfig])
+    }
+    await grantAccess(controlPlane, 'prober', probeProgramAccess('beside', 'beside-probe'))
+    const { stderr } = await probe('prober')
+    t.match(
+      stderr,
+      "warning: the vendor's eci-profile is registered as vk-webhook; remove it, or take this one out",
+    )
+    t.match(stderr, "warning: the vendor's Selector CRD is cluster-scoped; it is used as it is")
+    const blind = probeProgramAccess('beside', 'beside-probe').filter(({ role }) => role !== 'cluster')
+    await grantAccess(controlPlane, 'blind-prober', blind)
+    t.match(
+      (await probe('blind-prober')).stderr,
+      /note: the vendor's eci-profile could not be looked for: .*403.*\n.*the probe failed \(missed\)/,
+      'what it may not look for does not hide what it is run for',
+    )
+  })
 
   t.test('one that comes later is found by the name of its webhook, and forgotten when it goes', async t => {
     await controlPlane.ask('POST', MUTATING, { body: registration('whatever', 'eci-profile.eci.aliyun.com') })

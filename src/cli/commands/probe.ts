@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { applyEnvironment, dnsLabel, durationOption } from '../../config/flags.ts'
+import { messageOf } from '../../core/errors.ts'
 import { INSTALL_NAMESPACE } from '../../core/names.ts'
 import { DEFAULT_NAME, helperNames } from '../../core/rbac.ts'
 import type { ProbeResult } from '../../core/registration/probe.ts'
@@ -17,7 +18,7 @@ interface Flags {
 }
 
 const HELP = `
-The Pod is never stored. Ends with 0 if the webhook has marked it, with 1 if not.
+The Pod is never stored. Ends with 0 if the webhook has marked it, with 1 if not. Says also if the vendor's eci-profile is in the cluster.
 
 Example:
   vnode probe --install-namespace vnode-system`
@@ -56,11 +57,22 @@ async function prove({ installNamespace, name, wait, kubeconfig, context }: Flag
   try {
     const place = { namespace: installNamespace, name: helperNames(name).probe }
     const { outcome, reason } = await tryFor(wait, () => probeOnce(client, place))
+    io.stderr(await vendorText(client))
     if (outcome === 'ok') return io.stdout(`ok: ${reason}\n`)
     io.stderr(`vnode: the probe failed (${outcome}): ${reason}\n${NEXT[outcome]}\n`)
     throw new ExitStatus(1)
   } finally {
     await client.close()
+  }
+}
+
+/** What is found of the vendor's is told whether the probe succeeds or not; it may be why it does not. */
+async function vendorText(client: KubeClient): Promise<string> {
+  const { lookForVendor } = await import('../../scheduler/vendor.ts')
+  try {
+    return (await lookForVendor(client)).map(({ message }) => `warning: ${message}\n`).join('')
+  } catch (error) {
+    return `note: the vendor's eci-profile could not be looked for: ${messageOf(error)}\n`
   }
 }
 
