@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { messageOf, VnodeError } from '../core/errors.ts'
 import { approverCommand } from './commands/approver.ts'
+import { configCommand } from './commands/config.ts'
 import { explainCommand } from './commands/explain.ts'
 import { helperCommand } from './commands/helper.ts'
 import { probeCommand } from './commands/probe.ts'
@@ -34,6 +35,7 @@ export function buildProgram(io: Io): Command {
     .addCommand(approverCommand(io))
     .addCommand(probeCommand(io))
     .addCommand(explainCommand(io))
+    .addCommand(configCommand(io))
     .addCommand(rulesCommand(io))
     .addCommand(unregisterCommand(io))
     .addCommand(versionCommand(io))

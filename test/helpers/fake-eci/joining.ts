@@ -28,6 +28,8 @@ interface Joined {
 export interface ClusterJoiningOptions {
   readonly regionId: string
   readonly kubeletVersion: string
+  /** Where an address of the VPC leads to on this machine, where tests' API servers are: origins. */
+  readonly routes: ReadonlyMap<string, string>
 }
 
 export class ClusterJoining implements Joining {
@@ -81,7 +83,8 @@ export class ClusterJoining implements Joining {
 
   async #join(virtualNode: FakeVirtualNode): Promise<Joined> {
     const nodeName = `${this.#options.regionId}.${virtualNode.id}`
-    const { server, credentials } = readKubeconfig(virtualNode.kubeconfig)
+    const { server: address, credentials } = readKubeconfig(virtualNode.kubeconfig)
+    const server = this.#options.routes.get(new URL(address).origin) ?? address
     const used = virtualNode.isTlsBootstrap
       ? await this.#requestCertificate(new KubeHttp(server, credentials), nodeName, credentials.ca)
       : credentials

@@ -24,6 +24,8 @@ export interface FakeEciOptions extends Partial<WorldOptions> {
   readonly joins?: boolean
   /** As `kubectl get nodes` shows it. */
   readonly kubeletVersion?: string
+  /** Where an address of the VPC leads to: `https://192.168.0.10:6443` to the URL of a test's control plane. */
+  readonly routes?: Readonly<Record<string, string>>
   readonly host?: string
   readonly port?: number
   /** Further names and addresses of the certificate. */
@@ -121,11 +123,13 @@ export class FakeEci {
   constructor(options: FakeEciOptions, caPem: string, tls: { cert: string; key: string }) {
     const regionId = options.regionId ?? 'cn-hangzhou'
     const kubeletVersion = options.kubeletVersion ?? 'v1.20.6'
+    const routes = new Map(Object.entries(options.routes ?? {}))
     this.caPem = caPem
     this.#folder = mkdtempSync(join(tmpdir(), 'fake-eci-'))
     this.caFile = join(this.#folder, 'ca.crt')
     writeFileSync(this.caFile, caPem)
-    this.#joining = options.joins === false ? NO_CLUSTER : new ClusterJoining({ regionId, kubeletVersion })
+    this.#joining =
+      options.joins === false ? NO_CLUSTER : new ClusterJoining({ regionId, kubeletVersion, routes })
     const defaults = { regionId, ...TEST_NETWORK, maxCpu: 1000, usedCpu: 0, ids: [] }
     this.world = new World({ ...defaults, ...options }, this.#joining)
     this.signatures = new SignatureCheck(options.accounts ?? [TEST_ACCOUNT])
