@@ -13,8 +13,11 @@ export const ANNOTATION_POLICY = `${OWN_PREFIX}policy`
 export const ANNOTATION_WARNINGS = `${OWN_PREFIX}warnings`
 /** Label with value `true` on a Pod or Namespace: never touched. */
 export const LABEL_SKIP = `${OWN_PREFIX}skip`
-/** Label with value `off` on a DaemonSet: never fenced. */
+/** Label with value {@link FENCE_OFF} on a DaemonSet: never fenced. */
 export const LABEL_FENCE = `${OWN_PREFIX}fence`
+export const FENCE_OFF = 'off'
+/** Annotation of a DaemonSet: what a fence of ours added to it, for whoever takes the fence away. */
+export const ANNOTATION_FENCE = `${OWN_PREFIX}fence`
 /** Label of the helper's probe: a Pod of the installation's namespace that is never stored. */
 export const LABEL_PROBE = `${OWN_PREFIX}probe`
 /** Annotation, with value {@link PROBE_ANSWER}, that the webhook puts on a probe. */
@@ -22,6 +25,7 @@ export const ANNOTATION_PROBE = `${OWN_PREFIX}probe`
 export const PROBE_ANSWER = 'ok'
 /** Paths of the admission server. */
 export const PODS_PATH = '/mutate/pods'
+export const DAEMONSETS_PATH = '/mutate/daemonsets'
 export const PROBE_PATH = '/mutate/probe'
 export const RULES_PATH = '/validate/rules'
 

@@ -1,7 +1,7 @@
 /** The program `vnode webhook`: puts sources, certificate and servers together, and takes them apart in the right order. */
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { PODS_PATH, PROBE_PATH, RULES_PATH } from '../core/names.ts'
+import { DAEMONSETS_PATH, PODS_PATH, PROBE_PATH, RULES_PATH } from '../core/names.ts'
 import type { Settings } from '../core/settings.ts'
 import type { KubeClient } from '../kube/api.ts'
 import { EventWriter } from '../kube/event.ts'
@@ -16,6 +16,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { type AppOptions, buildApp } from './app.ts'
 import type { CertificateSource } from './certificate.ts'
+import { daemonSetReviewer } from './daemonsets-route.ts'
 import { FileSource } from './file-source.ts'
 import { awaitNamespaces, type PatientReviewer } from './namespace-wait.ts'
 import { type CertificatePlace, openCertificate } from './open-certificate.ts'
@@ -211,6 +212,7 @@ function reviewersOf(options: WebhookOptions, { state, source }: OpenRules): App
   const pods = podReviewer({ state, log, isVerbose, ...(mutate === undefined ? {} : { mutate }) })
   return new Map<string, PatientReviewer>([
     [PODS_PATH, awaitNamespaces(pods, source)],
+    [DAEMONSETS_PATH, daemonSetReviewer({ state, log, isVerbose })],
     [PROBE_PATH, probeReviewer],
     [RULES_PATH, rulesReviewer({ settings, rulesNamespace, rulesName, log })],
   ])

@@ -29,6 +29,8 @@ export interface RegistrationOptions {
   readonly validate?: boolean
   /** Registers only that. */
   readonly mutate?: boolean
+  /** Registers also the route that keeps DaemonSets off VNodes, for all namespaces. */
+  readonly daemonSets?: boolean
   readonly rulesNamespace?: string
   readonly rulesName?: string
   /** Sends all ConfigMaps to be validated, as by a Kubernetes without matchConditions. */
@@ -62,7 +64,11 @@ export async function registerWebhook(
     registerOne(t, controlPlane, { kind, body: { metadata: { name }, webhooks }, callee, probed })
   if (mutate) {
     const probe = () => probePods(controlPlane, options)
-    await register('mutating', [mutatingEntry(callee, options)], { resource: 'pods', probe })
+    const entries = [
+      mutatingEntry(callee, options),
+      ...(options.daemonSets ? [daemonSetsEntry(callee, options)] : []),
+    ]
+    await register('mutating', entries, { resource: 'pods', probe })
   }
   if (validate) {
     const probe = () => probeRules(controlPlane, options)
@@ -131,6 +137,15 @@ function mutatingEntry(callee: Callee, options: RegistrationOptions): object {
     reinvocationPolicy,
     namespaceSelector,
     objectSelector,
+  }
+}
+
+function daemonSetsEntry(callee: Callee, options: RegistrationOptions): object {
+  const edited = { ...PODS_CREATED, operations: ['CREATE', 'UPDATE'] }
+  const rules = [{ ...edited, apiGroups: ['apps'], resources: ['daemonsets'] }]
+  return {
+    ...entry(callee, options, { name: 'daemonsets.vnode-profile.io', path: '/mutate/daemonsets', rules }),
+    reinvocationPolicy: options.reinvocationPolicy ?? 'IfNeeded',
   }
 }
 

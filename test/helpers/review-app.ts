@@ -7,6 +7,7 @@ import { createLogger } from '../../src/telemetry/json-log.ts'
 import type { LogLevel } from '../../src/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 import { buildApp } from '../../src/webhook/app.ts'
+import { type DaemonSetsRouteOptions, daemonSetReviewer } from '../../src/webhook/daemonsets-route.ts'
 import { type Mutate, podReviewer } from '../../src/webhook/pods-route.ts'
 import { rulesReviewer } from '../../src/webhook/rules-route.ts'
 import { Samples } from './prometheus.ts'
@@ -17,6 +18,7 @@ export interface ReviewAppOptions {
   readonly rules?: readonly object[] | string
   readonly settings?: Partial<Settings>
   readonly mutate?: Mutate
+  readonly admit?: DaemonSetsRouteOptions['admit']
   readonly level?: LogLevel
   readonly isDraining?: () => boolean
 }
@@ -40,6 +42,7 @@ export interface ReviewResponse {
 
 export const PODS = '/mutate/pods'
 export const RULES = '/validate/rules'
+export const DAEMONSETS = '/mutate/daemonsets'
 
 /** The admission server without a port: requests are injected. */
 export class ReviewApp {
@@ -101,7 +104,7 @@ export class ReviewApp {
 }
 
 export async function makeReviewApp(t: Test, options: ReviewAppOptions = {}): Promise<ReviewApp> {
-  const { rules = [], mutate, level = 'debug', isDraining } = options
+  const { rules = [], mutate, admit, level = 'debug', isDraining } = options
   const settings = { ...DEFAULT_SETTINGS, ...options.settings }
   const log: LogLine[] = []
   const logger = createLogger(level, { write: text => void log.push(JSON.parse(text)) })
@@ -122,6 +125,7 @@ export async function makeReviewApp(t: Test, options: ReviewAppOptions = {}): Pr
   const app = await buildApp({
     reviewers: new Map([
       [PODS, pods],
+      [DAEMONSETS, daemonSetReviewer({ state, log: logger, isVerbose: true, ...(admit && { admit }) })],
       [RULES, rulesReviewer({ settings, ...place, log: logger })],
     ]),
     metrics,
@@ -154,6 +158,12 @@ export function makeRulesReview(text: unknown, change: object = {}): Review {
     { resource: 'configmaps', object: { data: { selectors: text } } },
     { ...place, ...change },
   )
+}
+
+/** A review of the creation of a DaemonSet; `change` goes over its request. */
+export function makeDaemonSetReview(object: unknown, change: object = {}): Review {
+  const resource = { group: 'apps', version: 'v1', resource: 'daemonsets' }
+  return makeReview({ resource: '', object }, { resource, ...change })
 }
 
 export interface Review {

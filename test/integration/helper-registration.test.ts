@@ -54,6 +54,18 @@ if (controlPlane !== undefined) {
           reinvocationPolicy: 'IfNeeded',
         },
         {
+          ...common('/mutate/daemonsets'),
+          name: 'daemonsets.vnode-profile.io',
+          rules: [
+            { ...created, apiGroups: ['apps'], operations: ['CREATE', 'UPDATE'], resources: ['daemonsets'] },
+          ],
+          failurePolicy: 'Ignore',
+          namespaceSelector: named('NotIn', 'appearing'),
+          objectSelector: {},
+          timeoutSeconds: 2,
+          reinvocationPolicy: 'IfNeeded',
+        },
+        {
           ...common('/mutate/probe'),
           name: 'probe.vnode-profile.io',
           rules: [created],

@@ -1,6 +1,7 @@
 /** What `vnode explain` is given, put together: workloads, rules, namespaces and VNodes. */
 
 import { messageOf, VnodeError } from '../../core/errors.ts'
+import { explainDaemonSet } from '../../core/explain/daemon-set.ts'
 import { type Explanation, explainPod } from '../../core/explain/explanation.ts'
 import { type Workload, workloadOf } from '../../core/explain/workload.ts'
 import { asString } from '../../core/kubernetes/objects.ts'
@@ -120,7 +121,12 @@ function explainWorkload(
   environment: RuledEnvironment,
 ): Item {
   try {
-    return { ...found, explanation: explainPod(found.workload.pod, namespace, environment) }
+    const { workload } = found
+    const isDaemonSet = workload.kind === 'DaemonSet'
+    const explanation = isDaemonSet
+      ? explainDaemonSet(workload, namespace, environment)
+      : explainPod(workload.pod, namespace, environment)
+    return { ...found, explanation }
   } catch (error) {
     if (error instanceof VnodeError && error.code === 'BAD_REVIEW')
       return { ...found, fault: messageOf(error) }

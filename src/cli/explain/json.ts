@@ -30,7 +30,8 @@ function itemJson({ file, workload, explanation, fault }: Item): unknown {
 }
 
 function explanationJson(explanation: Explanation): object {
-  const { decision, whereabouts, rules, added, addedOnVnode, kept, isOverBudget, advice, patch } = explanation
+  const { decision, whereabouts, rules, added, addedOnVnode, kept, isOverBudget, advice, patch, fence } =
+    explanation
   return {
     outcome: decision.outcome,
     reason: decision.reason,
@@ -52,6 +53,7 @@ function explanationJson(explanation: Explanation): object {
     isOverBudget,
     advice,
     patch,
+    ...(fence === undefined ? {} : { fence }),
   }
 }
 

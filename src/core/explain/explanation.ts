@@ -3,6 +3,7 @@
  * patch are those of admission; nothing is decided here.
  */
 import jsonPatch from 'fast-json-patch'
+import type { DaemonSetAdmission } from '../daemonset/admit.ts'
 import { type Advice, podAdvice } from '../eci/pod-advice.ts'
 import { asArray, asRecord, type Toleration } from '../kubernetes/objects.ts'
 import { OWN_PREFIX } from '../names.ts'
@@ -58,8 +59,11 @@ export interface Explanation {
   readonly isOverBudget: boolean
   /** What ECI will refuse, bill or ignore; only of a Pod that may go there. */
   readonly advice: readonly Advice[]
+  /** Of the Pod; of a DaemonSet that is fenced, of the DaemonSet. */
   readonly patch: readonly AddOperation[]
   readonly result: Record<string, unknown>
+  /** What admission does with the DaemonSet itself. */
+  readonly fence?: Pick<DaemonSetAdmission, 'outcome' | 'reason'>
 }
 
 /** Throws a VnodeError where {@link mutatePod} does: of a Pod with a shape that no apiserver sends. */

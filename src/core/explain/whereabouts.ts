@@ -1,5 +1,6 @@
 /** Where a Pod will run once it has been decided about, in words for people. */
 
+import { landingOf } from '../daemonset/landing.ts'
 import type { PodFacts } from '../pod/facts.ts'
 import { conflictOf, goesByItself, toleratesVnode } from '../pod/placement.ts'
 import type { Decision, RuledEnvironment } from '../policy/decide.ts'
@@ -49,19 +50,28 @@ function ownWhereabouts(pod: PodFacts, environment: RuledEnvironment): Whereabou
 }
 
 function daemonWhereabouts(pod: PodFacts, environment: RuledEnvironment): Whereabouts {
-  if (!toleratesVnode(pod, environment)) {
-    return { code: 'real', place: 'real nodes only', note: "It does not tolerate the VNodes' taint." }
-  }
-  const conflict = conflictOf(pod, environment)
-  if (conflict !== undefined) {
-    return { code: 'real', place: 'real nodes only', note: `What keeps it off VNodes: ${conflict.message}.` }
-  }
-  return {
-    code: 'every-node',
-    place: 'every real node, and every VNode',
-    note: "It tolerates the VNodes' taint, and a VNode runs no daemons: its Pod there never becomes Ready. Keep it off by a required node affinity: type NotIn [virtual-kubelet], in every term.",
+  const { code, reason } = landingOf(pod, environment)
+  switch (code) {
+    case 'lands':
+      return {
+        code: 'every-node',
+        place: 'every real node, and every VNode',
+        note: `It tolerates the VNodes' taint, and ${NO_DAEMONS}. Keep it off by a required node affinity: type NotIn [virtual-kubelet], in every term.`,
+      }
+    case 'vnodes-only':
+      return { ...A_VNODE, note: `Its selectors and affinity ask for one, but ${NO_DAEMONS}.` }
+    case 'not-tolerated':
+      return {
+        code: 'real',
+        place: 'real nodes only',
+        note: `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`,
+      }
+    default:
+      return { code: 'real', place: 'real nodes only', note: `What keeps it off VNodes: ${reason}.` }
   }
 }
+
+export const NO_DAEMONS = 'a VNode runs no daemons: its Pod there never becomes Ready'
 
 const FREE_CAPACITY =
   "a VNode's free capacity wins the scheduler's scores: expect most such Pods on the VNode"

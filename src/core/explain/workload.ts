@@ -7,6 +7,8 @@ export interface Workload {
   readonly namespace: string
   /** As the webhook would see it. Of a Pod the very object that was given; of others without the defaults of the apiserver. */
   readonly pod: Record<string, unknown>
+  /** The manifest itself. */
+  readonly object: Record<string, unknown>
   /** False of a Pod's own manifest. */
   readonly isTemplate: boolean
 }
@@ -22,10 +24,10 @@ export function workloadOf(object: Record<string, unknown>, defaultNamespace: st
     namespace: asString(metadata?.namespace) ?? defaultNamespace,
   }
   if (kind === 'Pod' && (object.apiVersion ?? 'v1') === 'v1')
-    return { ...identity, pod: object, isTemplate: false }
+    return { ...identity, object, pod: object, isTemplate: false }
   const template = templateOf(kind, asRecord(object.spec))
   if (template === undefined) return undefined
-  return { ...identity, pod: podOf(template, identity, object), isTemplate: true }
+  return { ...identity, object, pod: podOf(template, identity, object), isTemplate: true }
 }
 
 /**

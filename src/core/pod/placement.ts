@@ -1,10 +1,18 @@
 /** Where a Pod's own words send it, and what of them no VNode can satisfy. */
 import type { NodeSelectorTerm } from '../kubernetes/objects.ts'
-import { asRecords, asString, asStrings } from '../kubernetes/objects.ts'
 import { LABEL_HOSTNAME, VNODE_TYPE_LABEL, VNODE_TYPE_VALUE } from '../names.ts'
 import type { Settings } from '../settings.ts'
 import type { VnodeSet } from '../vnode/vnode-set.ts'
 import type { PodFacts } from './facts.ts'
+import {
+  ANY_VNODE_NAME,
+  meets,
+  NAME_FIELD,
+  type NodeRequirement,
+  type NodeValue,
+  renderNodeRequirement,
+  requirementsOf,
+} from './node-requirement.ts'
 import { covers, tolerates } from './toleration.ts'
 
 export interface Environment {
@@ -18,11 +26,7 @@ export interface Conflict {
 }
 
 /** What a requirement can be asked about: the value of a label that tells VNodes from real nodes. */
-type NodeLabel = (key: string) => string | undefined | typeof ANY_VNODE_NAME
-/** Stands for the name of a VNode that is not known yet. */
-const ANY_VNODE_NAME = Symbol('the name of any VNode')
-/** The only field that a node selector's matchFields may ask about. */
-const NAME_FIELD = 'metadata.name'
+type NodeLabel = (key: string) => NodeValue
 
 /** True if the Pod goes to a VNode whatever we do: it tolerates the taint, and its selectors admit VNodes only. */
 export function goesByItself(pod: PodFacts, environment: Environment): boolean {
@@ -37,7 +41,8 @@ export function toleratesVnode(
   return covers(tolerations, toleration) || tolerates(tolerations, toleration)
 }
 
-function selectsVnodesOnly(pod: PodFacts, environment: Environment): boolean {
+/** Do its selectors, or each of its terms, admit VNodes only? */
+export function selectsVnodesOnly(pod: PodFacts, environment: Environment): boolean {
   const { settings, vnodes } = environment
   if (pod.nodeSelector.get(VNODE_TYPE_LABEL) === VNODE_TYPE_VALUE) return true
   // One of several labels may be on real nodes too; all of them together are what sends a Pod to a VNode.
@@ -132,41 +137,5 @@ function unmetRequirement(
   const failed =
     fields.find(one => one.key === NAME_FIELD && !meets(one, node(NAME_FIELD), environment.vnodes)) ??
     expressions.find(one => isDecisive(one.key) && !meets(one, node(one.key), environment.vnodes))
-  return failed === undefined ? undefined : `${failed.key} ${failed.operator} [${failed.values.join(', ')}]`
-}
-
-function meets(
-  { operator, values }: NodeRequirement,
-  value: ReturnType<NodeLabel>,
-  vnodes: VnodeSet,
-): boolean {
-  switch (operator) {
-    case 'In':
-      return value === ANY_VNODE_NAME
-        ? values.some(name => vnodes.hasName(name))
-        : value !== undefined && values.includes(value)
-    case 'NotIn':
-      return value === undefined || value === ANY_VNODE_NAME || !values.includes(value)
-    case 'Exists':
-      return value !== undefined
-    case 'DoesNotExist':
-      return value === undefined
-    default:
-      // Gt and Lt compare whole numbers, which none of these labels holds.
-      return false
-  }
-}
-
-interface NodeRequirement {
-  readonly key: string
-  readonly operator: string
-  readonly values: readonly string[]
-}
-
-function requirementsOf(value: unknown): readonly NodeRequirement[] {
-  return asRecords(value).map(({ key, operator, values }) => ({
-    key: asString(key) ?? '',
-    operator: asString(operator) ?? '',
-    values: asStrings(values),
-  }))
+  return failed === undefined ? undefined : renderNodeRequirement(failed)
 }

@@ -3,6 +3,7 @@
  * foreign edit (observed).
  */
 import {
+  DAEMONSETS_PATH,
   LABEL_NAMESPACE_NAME,
   LABEL_PROBE,
   OWN_PREFIX,
@@ -28,7 +29,7 @@ export interface RegistrationSpec {
   readonly installNamespace: string
   /** Besides kube-system and the installation's own. */
   readonly excludedNamespaces: readonly string[]
-  /** For Pods. What validates rules is always ignored when it fails, or a fault of ours would keep people from mending rules. */
+  /** For Pods. DaemonSets and rules are always let through when the webhook fails: people must be able to mend things. */
   readonly failurePolicy: FailurePolicy
   readonly timeoutSeconds: number
   readonly rulesNamespace: string
@@ -150,6 +151,17 @@ function mutatingEntries(spec: RegistrationSpec): readonly EntrySpec[] {
       namespaceSelector: byName('NotIn', excluded),
       objectSelector: {},
       failurePolicy,
+      timeoutSeconds,
+    },
+    {
+      name: 'daemonsets',
+      path: DAEMONSETS_PATH,
+      rule: { ...PODS_CREATED, apiGroups: ['apps'], resources: ['daemonsets'], operations: EDITS },
+      // The daemons of kube-system are those that land on VNodes.
+      namespaceSelector: byName('NotIn', [installNamespace]),
+      objectSelector: {},
+      // A daemon on a VNode is a nuisance; a cluster whose network cannot be mended because of us is down.
+      failurePolicy: 'Ignore',
       timeoutSeconds,
     },
     {

@@ -1,4 +1,5 @@
 /** In what a configuration of the cluster differs from ours. */
+import { isSameJson } from '../kubernetes/json.ts'
 import { asArray, asRecord, asString, own } from '../kubernetes/objects.ts'
 import type { Configuration, Entry } from './configuration.ts'
 
@@ -85,7 +86,7 @@ function annotationDrift({ metadata }: Configuration, actual: unknown): string[]
 function entryDrift(wanted: Entry, actual: Record<string, unknown> | undefined): string[] {
   const { name } = wanted
   if (actual === undefined) return [`entry ${name} is missing`]
-  const differing = FIELDS.filter(field => !isSame(own(wanted, field), own(actual, field)))
+  const differing = FIELDS.filter(field => !isSameJson(own(wanted, field), own(actual, field)))
   return [...clientDrift(wanted, actual), ...differing].map(field => `${field} of ${name} was changed`)
 }
 
@@ -93,16 +94,7 @@ function clientDrift(wanted: Entry, actual: Record<string, unknown>): string[] {
   const { caBundle, ...reach } = asRecord(wanted.clientConfig) ?? {}
   const { caBundle: found, ...foundReach } = asRecord(own(actual, 'clientConfig')) ?? {}
   return [
-    ...(isSame(reach, foundReach) ? [] : ['clientConfig']),
+    ...(isSameJson(reach, foundReach) ? [] : ['clientConfig']),
     ...(caBundle === undefined || caBundle === found ? [] : ['caBundle']),
   ]
-}
-
-/** Equal as JSON, whatever the order of members; a member that is undefined is one that is missing. */
-function isSame(one: unknown, other: unknown): boolean {
-  if (Array.isArray(one) && Array.isArray(other))
-    return one.length === other.length && one.every((member, index) => isSame(member, other[index]))
-  const [a, b] = [asRecord(one), asRecord(other)]
-  if (a === undefined || b === undefined) return one === other
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].every(key => isSame(own(a, key), own(b, key)))
 }

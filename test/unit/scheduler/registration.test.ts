@@ -167,7 +167,7 @@ t.test('a bundle of our own that changes is no edit of anybody', async t => {
 
 t.test('the bundles of all entries are told, of one that has none as well', async t => {
   const { mutating } = await register(await startScene(t))
-  t.strictSame(bundlesOf({ mutating, validating: undefined }), ['PEM', 'PEM'])
+  t.strictSame(bundlesOf({ mutating, validating: undefined }), ['PEM', 'PEM', 'PEM'])
   t.strictSame(bundlesOf({ mutating: { webhooks: [{ name: 'a' }] }, validating: undefined }), [''])
   t.strictSame(bundlesOf({ mutating: undefined, validating: undefined }), [])
 })

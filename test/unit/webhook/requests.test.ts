@@ -4,6 +4,7 @@ import { BODY_LIMIT } from '../../../src/webhook/app.ts'
 import { DEEPEST_NESTING, parseJsonBody } from '../../../src/webhook/json-body.ts'
 import { makePod } from '../../helpers/pods.ts'
 import {
+  DAEMONSETS,
   makePodReview,
   makeReviewApp,
   operationsOf,
@@ -138,7 +139,7 @@ t.test('the refusal of a path names the paths that there are', async t => {
   const { text } = await app.request('POST', '/admit')
   t.same(JSON.parse(text), {
     message: 'there is no POST /admit',
-    next: `POST an AdmissionReview to ${PODS} or ${RULES}`,
+    next: `POST an AdmissionReview to ${PODS} or ${DAEMONSETS} or ${RULES}`,
   })
 })
 

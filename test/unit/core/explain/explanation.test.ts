@@ -141,7 +141,7 @@ const CASES: Readonly<Record<string, Case>> = {
         },
       },
     },
-    runsOn: 'every-node',
+    runsOn: 'vnode',
   },
 }
 

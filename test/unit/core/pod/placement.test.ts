@@ -220,7 +220,7 @@ const conflicts = new Map<string, [spec: Spec, outcome: Outcome, withKnown?: Out
   ],
   [
     'affinity to nodes without the label',
-    [{ affinity: required([lacks(KEY)]) }, [AFFINITY, none(`${KEY} DoesNotExist []`)]],
+    [{ affinity: required([lacks(KEY)]) }, [AFFINITY, none(`${KEY} DoesNotExist`)]],
   ],
   ['affinity to nodes with the label', [{ affinity: required([has(KEY), has('type')]) }, undefined]],
   [
@@ -288,7 +288,7 @@ const conflicts = new Map<string, [spec: Spec, outcome: Outcome, withKnown?: Out
     'no hostname',
     [
       { affinity: required([lacks('kubernetes.io/hostname')]) },
-      [AFFINITY, none('kubernetes.io/hostname DoesNotExist []')],
+      [AFFINITY, none('kubernetes.io/hostname DoesNotExist')],
     ],
   ],
   [

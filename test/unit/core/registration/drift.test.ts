@@ -86,7 +86,7 @@ const CASES: Readonly<Record<string, readonly [actual: unknown, drift: readonly 
     edited(copy => {
       copy.webhooks[1] = { name: 'x.y.z' }
     }),
-    ['entry probe.vnode-profile.io is missing', 'entry x.y.z is not ours'],
+    ['entry daemonsets.vnode-profile.io is missing', 'entry x.y.z is not ours'],
   ],
   'no owner': [
     edited(copy => {
@@ -99,6 +99,7 @@ const CASES: Readonly<Record<string, readonly [actual: unknown, drift: readonly 
     [
       'it has lost its owner',
       'entry pods.vnode-profile.io is missing',
+      'entry daemonsets.vnode-profile.io is missing',
       'entry probe.vnode-profile.io is missing',
     ],
   ],

@@ -1,0 +1,160 @@
+import t from 'tap'
+import { admitDaemonSet, type DaemonSetEdit } from '../../../../src/core/daemonset/admit.ts'
+import { applyOperations } from '../../../../src/core/daemonset/check-fence.ts'
+import { type DaemonSetFacts, daemonSetFacts } from '../../../../src/core/daemonset/daemon-set.ts'
+import { unfenceDaemonSet } from '../../../../src/core/daemonset/unfence.ts'
+import { asRecord } from '../../../../src/core/kubernetes/objects.ts'
+import { makeEnvironment, makeVnode } from '../../../helpers/environments.ts'
+import {
+  type DaemonSpec,
+  naiveNodes,
+  REAL_NODES,
+  randomDaemonSpec,
+  VNODE,
+} from '../../../helpers/naive-daemons.ts'
+import { makeDaemonSet, type WorkloadOverrides } from '../../../helpers/pods.ts'
+import { Random } from '../../../helpers/random.ts'
+
+const ENVIRONMENT = makeEnvironment()
+const EVERYTHING = { tolerations: [{ operator: 'Exists' }] }
+const daemon = (image = '1', overrides: WorkloadOverrides = {}) =>
+  makeDaemonSet({ pod: { spec: { ...EVERYTHING, containers: [{ name: 'app', image }] } }, ...overrides })
+const OFF = { labels: { 'vnode-profile.io/fence': 'off' } }
+
+const admit = (edit: Partial<DaemonSetEdit>) =>
+  admitDaemonSet(
+    { operation: 'CREATE', namespace: 'kube-system', object: daemon(), oldObject: null, ...edit },
+    ENVIRONMENT,
+  )
+const update = (oldObject: object, object: object) => admit({ operation: 'UPDATE', object, oldObject })
+
+t.test('creation', async t => {
+  t.equal(admit({}).outcome, 'patched')
+  t.match(admit({ object: daemon('1', OFF) }), {
+    outcome: 'skipped',
+    reason: 'it has the label vnode-profile.io/fence=off',
+  })
+  t.equal(
+    admit({ object: daemon('1', { labels: { 'vnode-profile.io/fence': 'on' } }) }).outcome,
+    'patched',
+    'another value of the label says nothing',
+  )
+  t.match(admit({ namespace: 'vnode-system' }), { outcome: 'skipped', reason: /the installation's own/ })
+  t.match(admit({ object: makeDaemonSet() }), {
+    outcome: 'unmatched',
+    reason: "it does not tolerate the VNodes' taint",
+    patch: [],
+  })
+  const pod = (spec: object) => makeDaemonSet({ pod: { spec: { ...EVERYTHING, ...spec } } })
+  t.match(admit({ object: pod({ nodeSelector: { type: 'worker' } }) }), {
+    outcome: 'real-nodes',
+    reason: /type=worker/,
+  })
+  t.match(admit({ object: pod({ nodeSelector: { type: 'virtual-kubelet' } }) }), { outcome: 'conflict' })
+})
+
+t.test('update', async t => {
+  const fenced = admit({}).result.object
+  t.match(update(daemon(), { ...daemon(), metadata: { name: 'app', labels: { a: 'b' } } }), {
+    outcome: 'skipped',
+    reason: /its template does not change/,
+  })
+  t.equal(update(daemon('1'), daemon('2')).outcome, 'patched', 'the template changes anyway')
+  t.strictSame(
+    update(fenced, daemon()).result.object.spec,
+    fenced.spec,
+    'a manifest without the fence changes nothing',
+  )
+  t.equal(update(fenced, daemon('1', OFF)).outcome, 'skipped', 'the fence goes along with the opt-out')
+  t.equal(update(daemon('1', OFF), daemon('2', OFF)).outcome, 'skipped', 'opted out before')
+  t.equal(
+    update(daemon('1', OFF), daemon('1')).outcome,
+    'skipped',
+    'the opt-out goes: that alone restarts nothing',
+  )
+  t.throws(() => admit({ operation: 'UPDATE' }), { code: 'BAD_REVIEW' })
+})
+
+t.test('the record survives an edit that moves the terms about', async t => {
+  const terms = (...keys: string[]) =>
+    keys.map(key => ({ matchExpressions: [{ key, operator: 'Exists' }] as object[] }))
+  const make = (nodeSelectorTerms: object[]) =>
+    makeDaemonSet({
+      pod: {
+        spec: {
+          ...EVERYTHING,
+          affinity: {
+            nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } },
+          },
+        },
+      },
+    })
+  const environment = makeEnvironment({ vnodes: [makeVnode(VNODE.name, { a: '', b: '', c: '' })] })
+  const stored = admitDaemonSet(
+    { operation: 'CREATE', namespace: 'a', object: make(terms('a', 'b')), oldObject: null },
+    environment,
+  ).result
+  const edited = make([...terms('c'), ...(stored.pod.requiredTerms ?? [])])
+  const { result } = admitDaemonSet(
+    { operation: 'UPDATE', namespace: 'a', object: edited, oldObject: stored.object },
+    environment,
+  )
+  t.strictSame(unfenced(result), make(terms('c', 'a', 'b')).spec)
+})
+
+t.test('five thousand DaemonSets of any kind', async t => {
+  const random = new Random(5)
+  const seen = new Map<string, number>()
+  for (let round = 0; round < 5000; round++) {
+    const spec = randomDaemonSpec(random)
+    const { outcome, problem } = judge(spec)
+    seen.set(outcome, (seen.get(outcome) ?? 0) + 1)
+    if (problem !== undefined) t.fail(`${outcome}: ${problem}: ${JSON.stringify(spec)}`)
+  }
+  for (const outcome of ['patched', 'unmatched', 'real-nodes', 'unchanged', 'conflict'])
+    t.ok((seen.get(outcome) ?? 0) >= 20, `${outcome}: ${seen.get(outcome)}`)
+})
+
+const NODES = [VNODE, ...REAL_NODES]
+const KNOWN = makeEnvironment({ vnodes: [{ ...makeVnode(VNODE.name), labels: mapOf(VNODE.labels) }] })
+
+/** What was done, and what of it is wrong. */
+function judge(spec: DaemonSpec): { outcome: string; problem?: string } {
+  const object = makeDaemonSet({ pod: { spec: spec as Record<string, unknown> } })
+  const edit = { operation: 'CREATE', namespace: 'a', object, oldObject: null } as const
+  const { outcome, result } = admitDaemonSet(edit, KNOWN)
+  const before = naiveNodes(spec, NODES)
+  const real = before.filter(name => name !== VNODE.name)
+  const lands = outcome === 'patched' || outcome === 'conflict'
+  if (before.includes(VNODE.name) !== lands) return { outcome, problem: `it gets Pods on ${before}` }
+  if (outcome === 'conflict')
+    return real.length > 0 ? { outcome, problem: 'it asks for real nodes' } : { outcome }
+  const after = naiveNodes(specOf(result.object), NODES)
+  if (after.join() !== real.join()) return { outcome, problem: `${before} became ${after}` }
+  if (admitDaemonSet({ ...edit, object: result.object }, KNOWN).patch.length > 0)
+    return { outcome, problem: 'a second pass adds something' }
+  if (outcome === 'patched' && stored(unfenced(result)) !== stored(object.spec))
+    return { outcome, problem: 'it is not restored' }
+  return { outcome }
+}
+
+function unfenced(daemonSet: DaemonSetFacts): unknown {
+  const undone = unfenceDaemonSet(daemonSet)
+  if (undone.code !== 'unfenced') throw new Error(undone.code)
+  return applyOperations(daemonSet.object, undone.patch).spec
+}
+
+function mapOf(labels: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
+  return new Map(Object.entries(labels))
+}
+
+function specOf(object: unknown): DaemonSpec {
+  return (asRecord(daemonSetFacts(object).pod.object.spec) ?? {}) as DaemonSpec
+}
+
+/** The API server keeps no empty lists. */
+function stored(value: unknown): string {
+  return JSON.stringify(value, (_key, member) =>
+    Array.isArray(member) && member.length === 0 ? undefined : member,
+  )
+}
