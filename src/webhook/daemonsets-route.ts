@@ -3,9 +3,9 @@ import type { ReviewRequest } from '../core/admission/review.ts'
 import { admitDaemonSet, type DaemonSetAdmission } from '../core/daemonset/admit.ts'
 import { messageOf } from '../core/errors.ts'
 import { asRecord, asString } from '../core/kubernetes/objects.ts'
+import type { RulesState } from '../rules/rules-state.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Reviewed, Reviewer } from './pods-route.ts'
-import type { RulesState } from './rules-state.ts'
 
 export interface DaemonSetsRouteOptions {
   readonly state: Pick<RulesState, 'environment'>
