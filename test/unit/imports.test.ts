@@ -54,6 +54,7 @@ const ALLOWED = new Map<string, readonly string[]>([
   ['serving', ['telemetry', 'core']],
   ['webhook', ['serving', 'rules', 'kube', 'config', 'telemetry', 'core']],
   ['scheduler', ['serving', 'rules', 'kube', 'config', 'telemetry', 'core']],
+  ['bootstrap', ['eci', 'kube', 'config', 'telemetry', 'core']],
   ['approver', ['serving', 'kube', 'config', 'telemetry', 'core']],
   ['cli', ['webhook', 'scheduler', 'approver', 'kube', 'eci', 'config', 'telemetry', 'core']],
   ['vnode.js', ['cli']],

@@ -1,0 +1,162 @@
+import t from 'tap'
+import {
+  nextStep,
+  type Recorded,
+  type SeenVirtualNode,
+  VISIBLE_WITHIN_MS,
+  type Wish,
+} from '../../../../src/core/vnode/registration.ts'
+import { virtualNodeNameProblem } from '../../../../src/core/vnode/virtual-node-name.ts'
+
+const NOW = 1_000_000_000
+const WISH: Wish = { name: 'edge', regionId: 'cn-hangzhou', fingerprint: 'f1', isAdditional: false }
+
+const seen = (overrides: Partial<SeenVirtualNode> = {}): SeenVirtualNode => ({
+  virtualNodeId: 'vnd-1',
+  virtualNodeName: 'edge',
+  status: 'Ready',
+  creationTime: '2026-01-01T00:00:00Z',
+  ...overrides,
+})
+
+const recorded = (overrides: Partial<Recorded> = {}): Recorded => ({
+  intent: { fingerprint: 'f1' },
+  isSent: false,
+  virtualNodeId: undefined,
+  recordedAt: undefined,
+  regionId: 'cn-hangzhou',
+  name: 'edge',
+  ...overrides,
+})
+
+const SENT = { isSent: true }
+const DONE = { isSent: true, virtualNodeId: 'vnd-1', recordedAt: NOW - VISIBLE_WITHIN_MS }
+
+const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<Wish>, expected: object]>([
+  ['nothing yet', [undefined, [], {}, { kind: 'intend' }]],
+  ['an intent that was not sent', [recorded(), [], {}, { kind: 'prepare' }]],
+  ['an intent that was sent', [recorded(SENT), [], {}, { kind: 'send' }]],
+  [
+    'sent, and other values now: only its answer decides',
+    [recorded(SENT), [], { fingerprint: 'f2' }, { kind: 'send' }],
+  ],
+  [
+    'not sent, and other values now',
+    [recorded(), [], { fingerprint: 'f2' }, { kind: 'end', reason: /values have changed/ }],
+  ],
+  [
+    'not sent, and another region now',
+    [recorded(), [], { regionId: 'cn-beijing', fingerprint: 'f2' }, { kind: 'end' }],
+  ],
+  [
+    'sent, its answer lost, and there',
+    [recorded(SENT), [seen()], {}, { kind: 'adopt', virtualNode: seen(), others: [] }],
+  ],
+  ['nothing written down, and there', [undefined, [seen()], {}, { kind: 'adopt', virtualNode: seen() }]],
+  ['written down and there', [recorded(DONE), [seen()], {}, { kind: 'registered', others: [] }]],
+  [
+    'written down, not ready or failed',
+    [recorded(DONE), [seen({ status: 'Failed' })], {}, { kind: 'registered' }],
+  ],
+  [
+    'other values for what is there',
+    [recorded(DONE), [seen()], { fingerprint: 'f2' }, { kind: 'registered' }],
+  ],
+  [
+    'deleted behind our back',
+    [recorded(DONE), [], {}, { kind: 'end', reason: /vnd-1 is not there any more/ }],
+  ],
+  [
+    'deleted, and still listed',
+    [recorded(DONE), [seen({ status: 'Deleted' })], {}, { kind: 'end', reason: /is Deleted/ }],
+  ],
+  [
+    'deleted before it was written down',
+    [recorded(SENT), [seen({ status: 'Deleted' })], {}, { kind: 'send' }],
+  ],
+  [
+    'created a moment ago, and not listed yet',
+    [recorded({ ...DONE, recordedAt: NOW - 1000 }), [], {}, { kind: 'wait' }],
+  ],
+  [
+    'created a moment ago, and deleted since',
+    [recorded({ ...DONE, recordedAt: NOW - 1000 }), [seen({ status: 'Deleting' })], {}, { kind: 'end' }],
+  ],
+  [
+    'two of our name: the older',
+    [
+      undefined,
+      [seen({ virtualNodeId: 'vnd-2', creationTime: '2026-02-01T00:00:00Z' }), seen()],
+      {},
+      { kind: 'adopt', virtualNode: { virtualNodeId: 'vnd-1' }, others: [{ virtualNodeId: 'vnd-2' }] },
+    ],
+  ],
+  [
+    'two of our name: the one that is written down',
+    [
+      recorded({ ...DONE, virtualNodeId: 'vnd-2' }),
+      [seen(), seen({ virtualNodeId: 'vnd-2', creationTime: '2026-02-01T00:00:00Z' })],
+      {},
+      { kind: 'registered', virtualNode: { virtualNodeId: 'vnd-2' }, others: [{ virtualNodeId: 'vnd-1' }] },
+    ],
+  ],
+  [
+    'another VNode of this cluster',
+    [
+      undefined,
+      [seen({ virtualNodeName: 'other' })],
+      {},
+      { kind: 'refuse', message: /has a VNode already: vnd-1 \(other\)/ },
+    ],
+  ],
+  [
+    'another VNode of this cluster, and that is fine',
+    [undefined, [seen({ virtualNodeName: 'other' })], { isAdditional: true }, { kind: 'intend' }],
+  ],
+  [
+    'another one that is gone',
+    [undefined, [seen({ virtualNodeName: 'other', status: 'Deleted' })], {}, { kind: 'intend' }],
+  ],
+  [
+    'another name for what is there',
+    [
+      recorded(DONE),
+      [seen()],
+      { name: 'new' },
+      { kind: 'refuse', message: /under the name edge/, next: /back to edge/ },
+    ],
+  ],
+  [
+    'another region for what is there',
+    [
+      recorded(DONE),
+      [],
+      { regionId: 'cn-beijing' },
+      { kind: 'refuse', message: /vnd-1 of this release is in cn-hangzhou/ },
+    ],
+  ],
+  [
+    'another region for what may be there',
+    [
+      recorded(SENT),
+      [],
+      { regionId: 'cn-beijing' },
+      { kind: 'refuse', message: /a VNode of this release is in cn-hangzhou/ },
+    ],
+  ],
+])
+
+for (const [name, [now, there, wish, expected]] of CASES) {
+  t.test(name, async t => {
+    t.match(nextStep(now, there, { wish: { ...WISH, ...wish }, now: NOW }), expected)
+  })
+}
+
+t.test('names of VNodes', async t => {
+  for (const name of ['ab', 'vnode-profile', 'a.b-c.0', 'x'.repeat(128)])
+    t.equal(virtualNodeNameProblem(name), undefined, name)
+  for (const name of ['a', 'x'.repeat(129)])
+    t.match(virtualNodeNameProblem(name), /2 to 128 characters/, name)
+  for (const name of ['Ab', 'a_b', '-ab', 'ab.', 'a b', 'ä1'])
+    t.match(virtualNodeNameProblem(name), /^A VNode's name holds/, name)
+})
