@@ -3,11 +3,14 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { messageOf, VnodeError } from '../core/errors.ts'
 import { approverCommand } from './commands/approver.ts'
 import { configCommand } from './commands/config.ts'
+import { deleteCommand } from './commands/delete.ts'
 import { explainCommand } from './commands/explain.ts'
 import { helperCommand } from './commands/helper.ts'
+import { describeCommand, listCommand } from './commands/list.ts'
 import { probeCommand } from './commands/probe.ts'
 import { rulesCommand } from './commands/rules.ts'
 import { unregisterCommand } from './commands/unregister.ts'
+import { updateCommand } from './commands/update.ts'
 import { versionCommand } from './commands/version.ts'
 import { webhookCommand } from './commands/webhook.ts'
 import { ExitStatus, type Io } from './io.ts'
@@ -36,6 +39,10 @@ export function buildProgram(io: Io): Command {
     .addCommand(probeCommand(io))
     .addCommand(explainCommand(io))
     .addCommand(configCommand(io))
+    .addCommand(listCommand(io))
+    .addCommand(describeCommand(io))
+    .addCommand(updateCommand(io))
+    .addCommand(deleteCommand(io))
     .addCommand(rulesCommand(io))
     .addCommand(unregisterCommand(io))
     .addCommand(versionCommand(io))

@@ -97,3 +97,18 @@ export function objectName(text: string): { readonly namespace: string; readonly
 export function commaList(text: string): readonly string[] {
   return text.split(',').flatMap(item => (item.trim() === '' ? [] : [item.trim()]))
 }
+
+export interface KeyValue {
+  readonly key: string
+  readonly value: string
+}
+
+/** Gathers `key=value` of a flag that is given several times, or comma-separated in the environment. */
+export function keyValues(text: string, previous: readonly KeyValue[] | undefined): readonly KeyValue[] {
+  const found = commaList(text).map(item => {
+    const at = item.indexOf('=')
+    if (at > 0) return { key: item.slice(0, at), value: item.slice(at + 1) }
+    throw new InvalidArgumentError(`${JSON.stringify(item)} is not key=value`)
+  })
+  return [...(previous ?? []), ...found]
+}

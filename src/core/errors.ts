@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   API: 'fault',
   NETWORK: 'fault',
   ECI: 'fault',
+  REFUSED: 'fault',
   NOT_LEADER: 'fault',
   INTERNAL: 'fault',
 } as const

@@ -2,32 +2,13 @@
 import { readFile } from 'node:fs/promises'
 import { ECSRAMRoleCredentialsProvider, OIDCRoleArnCredentialsProvider } from '@alicloud/credentials'
 import { messageOf, VnodeError } from '../core/errors.ts'
+import type { AccessKey, CredentialSettings } from '../core/vnode/credential-settings.ts'
 import { redact } from './redact.ts'
 
-export interface Credentials {
-  readonly accessKeyId: string
-  readonly accessKeySecret: string
-  /** Of temporary credentials. */
-  readonly securityToken?: string | undefined
-}
+export type Credentials = AccessKey
 
 /** Asked before every attempt: temporary credentials change while a program waits. */
 export type CredentialSource = () => Promise<Credentials>
-
-/** Where credentials come from. Always one, chosen explicitly: the library's own chain goes on with the last one it tried, even one that failed. */
-export type CredentialSettings =
-  | ({ readonly kind: 'static' } & Credentials)
-  /** The RAM role of the ECS instance this runs on; its name is asked for where it is not given. */
-  | { readonly kind: 'ram-role'; readonly roleName?: string }
-  /** RRSA: a ServiceAccount's projected token is exchanged for temporary credentials. */
-  | {
-      readonly kind: 'rrsa'
-      readonly roleArn: string
-      readonly oidcProviderArn: string
-      readonly oidcTokenFile: string
-      /** Default: sts.aliyuncs.com */
-      readonly stsEndpoint?: string
-    }
 
 /** Opens nothing yet. The source throws a VnodeError CREDENTIALS, which says where it looked. */
 export function credentialSource(settings: CredentialSettings): CredentialSource {

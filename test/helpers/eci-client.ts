@@ -1,8 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { createEciClient, type EciClientOptions } from '../../src/eci/client.ts'
 import { credentialSource } from '../../src/eci/credentials.ts'
 import type { CreateVirtualNodeRequest, EciClient } from '../../src/eci/virtual-node.ts'
 import { type FakeEci, TEST_ACCOUNT, TEST_NETWORK } from './fake-eci/server.ts'
+import { patience } from './patience.ts'
 
 export const TEST_CREDENTIALS = credentialSource({ kind: 'static', ...TEST_ACCOUNT })
 
@@ -34,5 +36,17 @@ export function createRequest(overrides: Partial<CreateVirtualNodeRequest> = {})
     securityGroupId: TEST_NETWORK.securityGroups[0]?.securityGroupId ?? '',
     kubeConfig: SECRET_KUBECONFIG,
     ...overrides,
+  }
+}
+
+/** Waits until the API says so of the VNode, for a minute at most: nobody sends an event of it. */
+export async function untilStatus(client: EciClient, virtualNodeId: string, status: string): Promise<void> {
+  const end = performance.now() + patience(60_000)
+  for (;;) {
+    const [found] = await client.describeVirtualNodes({ virtualNodeIds: [virtualNodeId] })
+    if (found?.status === status) return
+    if (performance.now() > end)
+      throw new Error(`VNode ${virtualNodeId} is ${JSON.stringify(found)}, not ${status}`)
+    await delay(50)
   }
 }
