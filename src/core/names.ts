@@ -59,6 +59,9 @@ export const FIELD_MANAGER = 'vnode-profile'
 export const CERTIFICATES_MANAGER = `${FIELD_MANAGER}-certificates`
 export const REGISTRATION_MANAGER = `${FIELD_MANAGER}-registration`
 export const PROBE_MANAGER = `${FIELD_MANAGER}-probe`
+export const SPILL_MANAGER = `${FIELD_MANAGER}-spill`
+/** Of the one patch that a Pod gets once it is bound to a VNode: who finds it in managedFields knows that it was made. */
+export const BINDING_MANAGER = `${FIELD_MANAGER}-binding`
 
 export const WEBHOOK_PORT = 8443
 export const OPS_PORT = 8080

@@ -116,6 +116,8 @@ export interface HelperPlace extends RulesPlace {
   readonly certSource: 'helper' | 'cert-manager'
   /** False before Kubernetes 1.18; there the Service's Endpoints are read. */
   readonly hasSlices?: boolean
+  /** Whether Pods spill; the right to change them is given only then. */
+  readonly spills: boolean
 }
 
 /** What the helper's objects are called. */
@@ -133,7 +135,7 @@ export function helperNames(name: string) {
 
 /** Without what it does as other duties are added. */
 export function helperAccess(place: HelperPlace): readonly AccessRule[] {
-  const { installNamespace: namespace, name, owner, certSource, hasSlices = true } = place
+  const { installNamespace: namespace, name, owner, certSource, hasSlices = true, spills } = place
   const names = helperNames(name)
   return [
     ...rulesAccess(place, true),
@@ -150,6 +152,40 @@ export function helperAccess(place: HelperPlace): readonly AccessRule[] {
     ...(certSource === 'cert-manager' ? [] : [secretAccess(namespace, names.secret)]),
     endpointsAccess(namespace, names.service, hasSlices),
     ...probeAccess(namespace, names.probe),
+    ...(spills ? spillAccess() : []),
+  ]
+}
+
+/** To change a Pod is to run anything anywhere: the chart's ValidatingAdmissionPolicy says what of it may change, which RBAC cannot say. */
+function spillAccess(): readonly AccessRule[] {
+  const rule = { role: 'cluster', apiGroup: '' }
+  const look = ['list', 'watch']
+  return [
+    {
+      ...rule,
+      resources: ['pods'],
+      verbs: [...READ, 'patch'],
+      reason: 'Pods that no real node can take, and those on VNodes, are found and changed',
+    },
+    {
+      ...rule,
+      resources: ['events'],
+      verbs: look,
+      reason: 'an autoscaler says by an Event that it makes a node for a Pod',
+    },
+    {
+      ...rule,
+      resources: ['persistentvolumeclaims'],
+      verbs: look,
+      reason: 'a Pod whose claim no node can mount does not spill',
+    },
+    {
+      ...rule,
+      apiGroup: 'storage.k8s.io',
+      resources: ['storageclasses'],
+      verbs: look,
+      reason: 'some claims are bound only once their Pod has a node',
+    },
   ]
 }
 

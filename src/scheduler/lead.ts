@@ -19,6 +19,7 @@ import { keepProbing } from './probe.ts'
 import { Registration } from './registration.ts'
 import { servernameOf } from './replicas.ts'
 import type { HelperSettings } from './settings.ts'
+import { keepSpilling } from './spill/run.ts'
 import { VendorWatch } from './vendor.ts'
 import { Wake } from './wake.ts'
 import { Watches } from './watches.ts'
@@ -31,6 +32,8 @@ export interface LeadOptions {
   readonly clock: Clock
   /** After each round: what was wrong, undefined if nothing. */
   readonly onRound: (problem: string | undefined) => void
+  /** What keeps it from its work on Pods; undefined if nothing does. */
+  readonly onSpill: (problem: string | undefined) => void
 }
 
 /** Resolves when the term is over and nothing of its work runs any more. */
@@ -59,6 +62,7 @@ export async function lead(term: Term, options: LeadOptions): Promise<void> {
     goOnDuty(duties, wake, { ...options, signal }),
     new VendorWatch({ ...parts, onMutating }).run(signal),
     keepProbing(probingOf(parts, spec, duties), signal),
+    spillOn(parts, signal),
   ])
   await watches.stop()
   await rules.stop()
@@ -70,6 +74,12 @@ export interface Parts extends LeadOptions {
   readonly events: EventWriter
   /** Rules, namespaces and VNodes as the webhook sees them. */
   readonly rules: ClusterRules
+}
+
+async function spillOn(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { settings, onSpill } = parts
+  if (settings.spill === undefined) return
+  await keepSpilling({ ...parts, settings: settings.spill, onTrouble: onSpill }, signal)
 }
 
 /** Followed by the leader alone: it tells of edits by Events, and keeps the last good text for the webhook's replicas. */

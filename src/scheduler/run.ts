@@ -74,9 +74,11 @@ class HelperState {
   leader: string | undefined
   /** What the last round of this leader met. */
   trouble: string | undefined
+  /** What keeps this leader from its work on Pods. */
+  spillTrouble: string | undefined
 
   readiness(isLeader: boolean): Readiness {
-    const { leader, trouble } = this
+    const { leader, trouble, spillTrouble } = this
     const isKnown = leader !== undefined
     const checks = [
       {
@@ -88,6 +90,11 @@ class HelperState {
         name: 'duties',
         isOk: !isLeader || trouble === undefined,
         reason: isLeader ? (trouble ?? 'the last round went well') : 'standing by',
+      },
+      {
+        name: 'pods',
+        isOk: !isLeader || spillTrouble === undefined,
+        reason: isLeader ? (spillTrouble ?? 'followed, where spilling is on') : 'standing by',
       },
     ]
     return { isReady: checks.every(check => check.isOk), checks }
@@ -112,10 +119,14 @@ function electorOf(client: KubeClient, options: HelperOptions, { metrics, state 
       log.info({ term: term.number }, 'leading')
       metrics.isLeader.set(1)
       state.trouble = undefined
+      state.spillTrouble = undefined
       const onRound = (problem: string | undefined) => {
         state.trouble = problem
       }
-      work = lead(term, { client, settings, log, metrics, clock: systemClock, onRound })
+      const onSpill = (problem: string | undefined) => {
+        state.spillTrouble = problem
+      }
+      work = lead(term, { client, settings, log, metrics, clock: systemClock, onRound, onSpill })
       return work
     },
     onStopped: reason => {

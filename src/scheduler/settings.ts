@@ -1,12 +1,15 @@
 import type { Lives } from '../core/certificate/rotation-state.ts'
 import type { RegistrationSpec } from '../core/registration/configuration.ts'
 import type { Settings } from '../core/settings.ts'
+import type { SpillProgramSettings } from './spill/settings.ts'
 
 export interface HelperSettings {
   /** What does not depend on the version of the API server. */
   readonly registration: Omit<RegistrationSpec, 'hasMatchConditions'>
   /** What the webhook decides by as well. */
   readonly decisions: Settings
+  /** Undefined where Pods that exist are left alone. */
+  readonly spill: SpillProgramSettings | undefined
   /** The ClusterRole that owns the webhook configurations. */
   readonly owner: string
   /** Whose the certificates are; cert-manager's are left to it, caBundle included. */

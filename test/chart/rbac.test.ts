@@ -68,20 +68,30 @@ if (helm !== undefined) {
     t.test(variant, async t => {
       const manifests = await helm.render(options)
       const { namespace: installNamespace = 'vnode-system', release = 'vnode-profile' } = options
-      const { legacy, approver, rules, certificates } = (options.values ?? {}) as {
+      const {
+        legacy,
+        approver,
+        rules,
+        certificates,
+        helper: helperValues,
+      } = (options.values ?? {}) as {
         legacy?: boolean
         approver?: object
         rules?: { namespace: string; name: string }
         certificates?: { source: 'cert-manager' }
+        helper?: { spill?: { enabled?: boolean; unguarded?: boolean } }
       }
+      const { spill } = helperValues ?? {}
       const { namespace: rulesNamespace = 'kube-system', name: rulesName = 'eci-profile' } = rules ?? {}
       const name = release === 'vnode-profile' ? release : `${release}-vnode-profile`
       const names = helperNames(name)
       const place = { installNamespace, rulesNamespace, rulesName }
       const webhook = webhookAccess(legacy ? place : { ...place, certSecret: names.secret, isReadOnly: true })
       const certSource = certificates?.source ?? 'helper'
-      const hasSlices = Number(options.version?.split('.')[1] ?? '34') >= 18
-      const helper = helperAccess({ ...place, name, owner: names.owner, certSource, hasSlices })
+      const minor = Number(options.version?.split('.')[1] ?? '34')
+      const hasSlices = minor >= 18
+      const spills = spill?.enabled !== false && (minor >= 30 || spill?.unguarded === true)
+      const helper = helperAccess({ ...place, name, owner: names.owner, certSource, hasSlices, spills })
       const hooks = rulesNamespace === 'rules' ? [] : [`${rulesNamespace}: create /configmaps *`]
       t.strictSame(rendered(manifests, `${name}-webhook`), listed(webhook))
       t.strictSame(rendered(manifests, `${name}-rules`), hooks)
@@ -126,6 +136,7 @@ if (helm !== undefined) {
         '(cluster): create /events *',
         '(cluster): create authorization.k8s.io/subjectaccessreviews *',
         '(cluster): patch /events *',
+        '(cluster): patch /pods *',
         '(cluster): patch certificates.k8s.io/certificatesigningrequests/approval *',
         'default: create /events *',
         'default: patch /events *',

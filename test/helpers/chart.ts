@@ -194,6 +194,8 @@ export const VARIANTS: ReadonlyMap<string, RenderOptions> = new Map<string, Rend
       },
     },
   ],
+  ['no spill', { values: { helper: { spill: { enabled: false } } } }],
+  ['spill without a policy', { version: '1.29.15', values: { helper: { spill: { unguarded: true } } } }],
   [
     'everything set',
     {
@@ -228,7 +230,13 @@ export const VARIANTS: ReadonlyMap<string, RenderOptions> = new Map<string, Rend
           podLabels: { team: 'platform' },
           podAnnotations: { 'example.com/scrape': 'true' },
         },
-        helper: { replicas: 1, opsPort: 9090, logLevel: 'warn', priorityClassName: 'important' },
+        helper: {
+          spill: { after: '30s', waitForScaleUp: '15m', rate: 5, burst: 10 },
+          replicas: 1,
+          opsPort: 9090,
+          logLevel: 'warn',
+          priorityClassName: 'important',
+        },
         networkPolicy: { enabled: false },
       },
     },

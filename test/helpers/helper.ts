@@ -7,6 +7,7 @@ import { DEFAULT_SETTINGS, type Settings } from '../../src/core/settings.ts'
 import type { ApiRequest, KubeClient } from '../../src/kube/api.ts'
 import { type RunningHelper, startHelper } from '../../src/scheduler/run.ts'
 import type { HelperSettings } from '../../src/scheduler/settings.ts'
+import { DEFAULT_SPILL, type SpillProgramSettings } from '../../src/scheduler/spill/settings.ts'
 import { createLogger } from '../../src/telemetry/json-log.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { freePorts } from './free-ports.ts'
@@ -34,6 +35,8 @@ export interface TestHelperOptions {
   readonly decisions?: Partial<Settings>
   readonly rulesNamespace?: string
   readonly rulesName?: string
+  /** Over the defaults; Pods that exist are left alone without it. */
+  readonly spill?: Partial<SpillProgramSettings>
   readonly certSource?: HelperSettings['certSource']
   /** In seconds. */
   readonly caLife?: number
@@ -66,7 +69,7 @@ export interface ConfiguredWebhook {
 
 /** What a helper of this name finds: its namespace, the ClusterRole that owns its registration, and an identity with its rights. */
 export async function prepareHelper(options: TestHelperOptions): Promise<string> {
-  const { controlPlane, name, installNamespace = name, certSource = 'helper' } = options
+  const { controlPlane, name, installNamespace = name, certSource = 'helper', spill } = options
   const { rulesNamespace = RULES_NAMESPACE, rulesName = RULES_CONFIGMAP } = options
   const { owner } = helperNames(name)
   await ensureNamespace(controlPlane, installNamespace)
@@ -78,7 +81,16 @@ export async function prepareHelper(options: TestHelperOptions): Promise<string>
   })
   const user = `${name}-helper-user`
   const hasSlices = options.minor === undefined || options.minor >= 18
-  const place = { installNamespace, rulesNamespace, rulesName, name, owner, certSource, hasSlices }
+  const place = {
+    installNamespace,
+    rulesNamespace,
+    rulesName,
+    name,
+    owner,
+    certSource,
+    hasSlices,
+    spills: spill !== undefined,
+  }
   await grantAccess(controlPlane, user, helperAccess(place))
   return await controlPlane.kubeconfig({ user })
 }
@@ -164,6 +176,7 @@ function settingsOf(options: TestHelperOptions): HelperSettings {
       injectFrom: certSource === 'cert-manager' ? `${installNamespace}/${names.certificate}` : undefined,
     },
     decisions: { ...DEFAULT_SETTINGS, installNamespace, ...options.decisions },
+    spill: options.spill === undefined ? undefined : { ...DEFAULT_SPILL, ...options.spill },
     owner: names.owner,
     certSource,
     secret: names.secret,

@@ -82,6 +82,7 @@ if (controlPlane !== undefined) {
       name: NAME,
       owner: names.owner,
       certSource: 'helper',
+      spills: false,
     })
     const can = async (verb: string, resource: string, namespace: string) => {
       const args = ['auth', 'can-i', verb, resource, '-n', namespace]

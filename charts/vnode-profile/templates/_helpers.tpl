@@ -47,6 +47,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace
 {{- if semverCompare (printf ">=%s.0-0" .version) .root.Capabilities.KubeVersion.Version -}}true{{- end -}}
 {{- end -}}
 
+{{/* True (a text that is not empty) where the helper may change Pods. */}}
+{{- define "vnode-profile.spills" -}}
+{{- $spill := .Values.helper.spill -}}
+{{- if and (not .Values.legacy) $spill.enabled (or $spill.unguarded (include "vnode-profile.since" (dict "root" . "version" "1.30"))) -}}true{{- end -}}
+{{- end -}}
+
 {{/* How every Pod runs: not as root, and never on a VNode. Of a dict with root, component, and values, which may be empty. */}}
 {{- define "vnode-profile.podSpec" -}}
 {{- $values := .values | default dict -}}

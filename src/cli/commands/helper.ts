@@ -15,6 +15,7 @@ import { DEFAULT_NAME, helperNames } from '../../core/rbac.ts'
 import type { FailurePolicy, Target } from '../../core/registration/configuration.ts'
 import type { HelperOptions } from '../../scheduler/run.ts'
 import type { HelperSettings } from '../../scheduler/settings.ts'
+import { DEFAULT_SPILL, type SpillProgramSettings } from '../../scheduler/spill/settings.ts'
 import { LOG_LEVELS, type LogLevel } from '../../telemetry/logger.ts'
 import type { Io } from '../io.ts'
 import { VERSION } from '../version.ts'
@@ -35,6 +36,11 @@ interface Flags extends SettingsOptions {
   readonly owner?: string
   readonly grace: number
   readonly probeInterval: number
+  readonly spill: boolean
+  readonly spillAfter: number
+  readonly spillWaitForScaleUp: number
+  readonly spillRate: number
+  readonly spillBurst: number
   readonly leaseDuration: number
   readonly renewDeadline: number
   readonly retryPeriod: number
@@ -59,15 +65,17 @@ const LEAST_LIFE = 30
 /** A year and a quarter of one: long enough to be of no trouble, short enough to be exercised. */
 const CA_LIFE = '8760h'
 const CERT_LIFE = '2160h'
+const MOST_SPILLS = 100_000
 const PERIOD_MS = 10_000
 
 export function helperCommand(io: Io): Command {
   const command = new Command('helper').description(
-    'Keep certificates and registration of the webhook right, and prove that it is called.',
+    'Keep certificates and registration of the webhook right, prove that it is called, and let Pods spill to VNodes.',
   )
   addSettingsOptions(command)
   addRegistration(command)
   addCertificates(command)
+  addSpill(command)
   addProgram(command)
   return command.addHelpText('after', HELP).action(async () => {
     applyEnvironment(command, io.env)
@@ -122,6 +130,31 @@ function addCertificates(command: Command): void {
     .addOption(
       durationOption('--cert-life <duration>', 'how long a certificate lives', CERT_LIFE, LEAST_LIFE),
     )
+}
+
+function addSpill(command: Command): void {
+  const { rate, burst } = DEFAULT_SPILL
+  command
+    .option(
+      '--no-spill',
+      'leave Pods that exist alone: none of them goes to a VNode later than at its creation',
+    )
+    .addOption(
+      durationOption(
+        '--spill-after <duration>',
+        'how long a real node has to take a Pod, where its rule does not say spillAfter',
+        '0s',
+      ),
+    )
+    .addOption(
+      durationOption(
+        '--spill-wait-for-scale-up <duration>',
+        'how long an autoscaler has to make a node for a Pod once it says that it does',
+        '10m',
+      ),
+    )
+    .option('--spill-rate <n>', 'spills a second; ECI limits creations', wholeNumber(1, MOST_SPILLS), rate)
+    .option('--spill-burst <n>', 'spills at once', wholeNumber(1, MOST_SPILLS), burst)
 }
 
 function addProgram(command: Command): void {
@@ -206,6 +239,7 @@ function helperSettings(flags: Flags): HelperSettings {
       injectFrom: certSource === 'cert-manager' ? `${namespace}/${certificate}` : undefined,
     },
     decisions: settingsFrom(flags),
+    spill: flags.spill ? spillSettings(flags) : undefined,
     owner: flags.owner ?? names.owner,
     certSource,
     secret: names.secret,
@@ -216,6 +250,16 @@ function helperSettings(flags: Flags): HelperSettings {
     probeIntervalMs: flags.probeInterval,
     periodMs: PERIOD_MS,
   }
+}
+
+function spillSettings(flags: Flags): SpillProgramSettings {
+  const {
+    spillAfter: afterMs,
+    spillWaitForScaleUp: waitForScaleUpMs,
+    spillRate: rate,
+    spillBurst: burst,
+  } = flags
+  return { afterMs, waitForScaleUpMs, rate, burst }
 }
 
 function targetOf({ service, servicePort, webhookUrl, installNamespace }: Flags, fallback: string): Target {

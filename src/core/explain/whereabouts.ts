@@ -114,6 +114,5 @@ function spillWords({
     ...(memoryRatio === undefined ? [] : [`${memoryRatio} % of the real nodes' memory`]),
   ]
   const full = shares.length === 0 ? '' : `, but only while at least ${shares.join(' or ')} is requested`
-  // What the rule asks for and what this version does must not be mistaken for each other.
-  return `The rule lets it spill to a VNode ${when}${full}. Nothing does that in this version: until then it waits for a real node.`
+  return `The helper lets it spill to a VNode ${when}${full}; until then it waits for a real node.`
 }

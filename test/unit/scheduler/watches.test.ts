@@ -19,6 +19,7 @@ const settings = {
     injectFrom: undefined,
   },
   decisions: DEFAULT_SETTINGS,
+  spill: undefined,
   owner: 'owner',
   certSource: 'cert-manager',
   secret: 'ours-tls',

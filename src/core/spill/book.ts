@@ -1,0 +1,165 @@
+/** The Pods without a node that are followed, what was last decided about each, and whose turn it is to spill. */
+import { isSameToSpill, type PendingPod } from './pending-pod.ts'
+import type { SpillVerdict } from './verdict.ts'
+
+export interface Tracked {
+  /** `namespace/name`. */
+  readonly key: string
+  /** As it was last seen. */
+  pod: PendingPod
+  /** In which order they were first seen: creation times are whole seconds. */
+  readonly sequence: number
+  /** By the clock, since when it has been seen as unschedulable. The scheduler's own time does not change when a gate goes. */
+  seenAt: number | undefined
+  verdict: SpillVerdict | undefined
+  /** By the clock, when time alone may have changed the verdict, or when to try again. */
+  dueAt: number | undefined
+  /** It has been patched, or given up: never again. */
+  isDone: boolean
+  /** Attempts in a row that came to nothing. */
+  tries: number
+  /** The rule of an attempt that had no answer: it may have been the one that counts. */
+  unanswered: string | undefined
+  /** Codes that its Events have told. */
+  readonly told: Set<string>
+}
+
+export type Judge = (pod: PendingPod, waitedMs: number) => SpillVerdict
+
+export class SpillBook {
+  readonly #tracked = new Map<string, Tracked>()
+  readonly #dirty = new Set<string>()
+  #queue: Tracked[] = []
+  #isSorted = true
+  #sequence = 0
+  /** The earliest `dueAt`, or earlier. */
+  #nextDue = Number.POSITIVE_INFINITY
+
+  get size(): number {
+    return this.#tracked.size
+  }
+
+  get all(): Iterable<Tracked> {
+    return this.#tracked.values()
+  }
+
+  get(key: string): Tracked | undefined {
+    return this.#tracked.get(key)
+  }
+
+  /** A Pod as it is now. What is said of it anew changes nothing, and costs next to nothing. */
+  set(key: string, pod: PendingPod, now: number): void {
+    const known = this.#tracked.get(key)
+    const tracked = known?.pod.uid === pod.uid ? known : this.#begin(key, pod)
+    if (tracked.verdict === undefined || !isSameToSpill(tracked.pod, pod)) this.#dirty.add(key)
+    tracked.pod = pod
+    if (pod.unschedulable !== undefined) tracked.seenAt ??= now
+  }
+
+  delete(key: string): void {
+    this.#tracked.delete(key)
+    this.#dirty.delete(key)
+  }
+
+  /** Something that the verdicts of these Pods depend on has changed. */
+  touch(isTouched: (tracked: Tracked) => boolean = () => true): void {
+    for (const tracked of this.#tracked.values()) if (isTouched(tracked)) this.#dirty.add(tracked.key)
+  }
+
+  /** Decides anew about those for which that may give another answer; gives these. */
+  review(judge: Judge, now: number): Tracked[] {
+    this.#collectDue(now)
+    const reviewed = [...this.#dirty].flatMap(key => this.#tracked.get(key) ?? [])
+    this.#dirty.clear()
+    for (const tracked of reviewed) this.judge(tracked, judge, now)
+    return reviewed
+  }
+
+  /** Decides anew about one. */
+  judge(tracked: Tracked, judge: Judge, now: number): SpillVerdict {
+    const wasReady = isReady(tracked)
+    const waitedMs = tracked.seenAt === undefined ? 0 : now - tracked.seenAt
+    const verdict = judge(tracked.pod, waitedMs)
+    tracked.verdict = verdict
+    const { forMs } = verdict.outcome === 'held' ? verdict : {}
+    this.#setDue(tracked, forMs === undefined ? undefined : now + forMs)
+    if (!wasReady && isReady(tracked)) {
+      this.#queue.push(tracked)
+      this.#isSorted = false
+    }
+    return verdict
+  }
+
+  /** Not before so many milliseconds are over. */
+  postpone(tracked: Tracked, ms: number, now: number): void {
+    tracked.verdict = undefined
+    this.#setDue(tracked, now + ms)
+  }
+
+  /** The oldest Pod that may spill. */
+  next(): Tracked | undefined {
+    if (!this.#isSorted) {
+      // Once each: one that was ready, was not, and is again, is in it twice.
+      this.#queue = [...new Set(this.#queue)].sort(byCreation)
+      this.#isSorted = true
+    }
+    const first = this.#queue.findIndex(one => isReady(one) && this.#tracked.get(one.key) === one)
+    // Those before it have had their turn, or have lost it: whoever may spill again comes to the queue again.
+    this.#queue.splice(0, first < 0 ? this.#queue.length : first)
+    return this.#queue[0]
+  }
+
+  /** How many may spill and wait for their turn. */
+  get ready(): number {
+    let count = 0
+    for (const tracked of this.#tracked.values()) if (isReady(tracked)) count += 1
+    return count
+  }
+
+  /** Milliseconds until time alone may change a verdict; infinite if nothing waits for time. */
+  dueIn(now: number): number {
+    return Math.max(0, this.#nextDue - now)
+  }
+
+  #begin(key: string, pod: PendingPod): Tracked {
+    this.#sequence += 1
+    const tracked: Tracked = {
+      key,
+      pod,
+      sequence: this.#sequence,
+      seenAt: undefined,
+      verdict: undefined,
+      dueAt: undefined,
+      isDone: false,
+      tries: 0,
+      unanswered: undefined,
+      told: new Set(),
+    }
+    this.#tracked.set(key, tracked)
+    return tracked
+  }
+
+  #setDue(tracked: Tracked, at: number | undefined): void {
+    tracked.dueAt = at
+    if (at !== undefined) this.#nextDue = Math.min(this.#nextDue, at)
+  }
+
+  #collectDue(now: number): void {
+    if (now < this.#nextDue) return
+    this.#nextDue = Number.POSITIVE_INFINITY
+    for (const tracked of this.#tracked.values()) {
+      if (tracked.dueAt === undefined) continue
+      if (tracked.dueAt <= now) this.#dirty.add(tracked.key)
+      else this.#nextDue = Math.min(this.#nextDue, tracked.dueAt)
+    }
+  }
+}
+
+function isReady({ verdict, isDone }: Tracked): boolean {
+  return !isDone && verdict?.outcome === 'spill'
+}
+
+function byCreation(a: Tracked, b: Tracked): number {
+  if (a.pod.createdAt === b.pod.createdAt) return a.sequence - b.sequence
+  return a.pod.createdAt < b.pod.createdAt ? -1 : 1
+}
