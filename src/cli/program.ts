@@ -4,6 +4,7 @@ import { messageOf, VnodeError } from '../core/errors.ts'
 import { approverCommand } from './commands/approver.ts'
 import { configCommand } from './commands/config.ts'
 import { deleteCommand } from './commands/delete.ts'
+import { daemonSetsCommand } from './commands/daemonsets.ts'
 import { explainCommand } from './commands/explain.ts'
 import { helperCommand } from './commands/helper.ts'
 import { describeCommand, listCommand } from './commands/list.ts'
@@ -38,6 +39,7 @@ export function buildProgram(io: Io): Command {
     .addCommand(approverCommand(io))
     .addCommand(probeCommand(io))
     .addCommand(explainCommand(io))
+    .addCommand(daemonSetsCommand(io))
     .addCommand(configCommand(io))
     .addCommand(listCommand(io))
     .addCommand(describeCommand(io))

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { applyEnvironment, variableOf } from '../config/flags.ts'
 import { addSettingsOptions, type SettingsOptions, settingsFrom } from '../config/settings.ts'
 import type { ResourceScope } from '../core/selector/resource-rules.ts'
-import type { Settings } from '../core/settings.ts'
+import { DEFAULT_SETTINGS, type Settings } from '../core/settings.ts'
 import type { Io } from './io.ts'
 
 /** Their values: flags, then VNODE_… variables, then defaults. Variables of the command's other flags are not looked at. */
@@ -28,6 +28,23 @@ export function readScope(command: Command, io: Io): ResourceScope {
   applyEnvironment(command, only(shared, io))
   const { installNamespace, selectorScope, tenantEffects } = command.opts<SettingsOptions>()
   return { installNamespace, selectorScope, tenantEffects: new Set(tenantEffects) }
+}
+
+const PLACEMENT_FLAGS = ['--vnode-node-selector', '--vnode-toleration']
+
+/** Of the flags about decisions those that say what a VNode is. */
+export function addPlacementOptions(command: Command): Command {
+  const shared = addSettingsOptions(new Command()).options
+  for (const option of shared) if (PLACEMENT_FLAGS.includes(option.long ?? '')) command.addOption(option)
+  return command
+}
+
+/** The values of {@link addPlacementOptions}, in settings that are the defaults otherwise. */
+export function readPlacement(command: Command, io: Io): Settings {
+  const shared = command.options.filter(option => PLACEMENT_FLAGS.includes(option.long ?? '')).map(variableOf)
+  applyEnvironment(command, only(shared, io))
+  const { vnodeNodeSelector, vnodeToleration } = command.opts<SettingsOptions>()
+  return { ...DEFAULT_SETTINGS, nodeSelector: vnodeNodeSelector, toleration: vnodeToleration }
 }
 
 function only(names: readonly string[], { env }: Io): Io['env'] {

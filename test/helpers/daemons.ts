@@ -59,7 +59,8 @@ export class Daemons {
       found = pods.map(({ spec }) => String(spec?.nodeName)).sort()
       const { desiredNumberScheduled: wanted, updatedNumberScheduled = 0, observedGeneration } = status
       const isSeen = observedGeneration === metadata.generation
-      return isSeen && wanted === found.length && updatedNumberScheduled === wanted
+      const areBound = pods.every(({ spec }) => spec?.nodeName !== undefined)
+      return isSeen && areBound && wanted === found.length && updatedNumberScheduled === wanted
     }
     await holds(areAllThere, LIMIT_MS).catch(() => {
       throw new Error(`DaemonSet ${name} has Pods on ${found.join(', ')}, and its controller wants others`)

@@ -1,0 +1,80 @@
+/** What a person's command does to a DaemonSet of the cluster: decided from what is stored, before anything is sent. */
+import jsonPatch, { type Operation } from 'fast-json-patch'
+import { asRecord, asString } from '../kubernetes/objects.ts'
+import { FENCE_OFF, LABEL_FENCE } from '../names.ts'
+import type { Environment } from '../pod/placement.ts'
+import { applyOperations, checkFence } from './check-fence.ts'
+import { type DaemonSetFacts, daemonSetFacts } from './daemon-set.ts'
+import { fenceDaemonSet } from './fence.ts'
+import { type Landing, landingOf } from './landing.ts'
+import { unfenceDaemonSet } from './unfence.ts'
+
+export type LeftCode = Exclude<Landing['code'], 'lands'> | 'opted-out' | 'not-ours' | 'record-mismatch'
+
+export type DaemonSetPlan =
+  | { readonly kind: 'leave'; readonly code: LeftCode; readonly reason: string }
+  | {
+      readonly kind: 'change'
+      /** Fails with 409 if the DaemonSet is another by then. */
+      readonly patch: readonly Operation[]
+      readonly result: DaemonSetFacts
+    }
+
+export interface FencePlanOptions {
+  readonly environment: Environment
+  /** Fence also one that is opted out by its label, which is then removed. */
+  readonly optIn?: boolean
+}
+
+/** Throws a VnodeError where {@link fenceDaemonSet} or {@link checkFence} does. */
+export function planFence(
+  daemonSet: DaemonSetFacts,
+  { environment, optIn = false }: FencePlanOptions,
+): DaemonSetPlan {
+  const { isOptedOut, pod } = daemonSet
+  if (isOptedOut && !optIn) return leave('opted-out', `it has the label ${LABEL_FENCE}=${FENCE_OFF}`)
+  const { code, reason } = landingOf(pod, environment)
+  if (code !== 'lands') return leave(code, reason)
+  const fenced = fenceDaemonSet(daemonSet, { by: 'command', before: daemonSet })
+  checkFence(daemonSet, fenced, environment)
+  return change(daemonSet, [
+    ...fenced.patch,
+    ...(isOptedOut ? [{ op: 'remove', path: LABEL_PATH } as const] : []),
+  ])
+}
+
+/** Takes our fence away and opts out in the same step, or admission would put it up again with the next change of the template. */
+export function planUnfence(daemonSet: DaemonSetFacts): DaemonSetPlan {
+  const undone = unfenceDaemonSet(daemonSet)
+  if (undone.code === 'not-ours') return leave('not-ours', 'no fence of ours is recorded on it')
+  if (undone.code === 'record-mismatch') {
+    const terms = undone.terms.join(', ')
+    return leave(
+      'record-mismatch',
+      `its record names term ${terms}, which has no such expression any more: take it away by hand`,
+    )
+  }
+  return change(daemonSet, [...undone.patch, optOut(daemonSet)])
+}
+
+const LABEL_PATH = `/metadata/labels/${jsonPatch.escapePathComponent(LABEL_FENCE)}`
+
+function optOut({ object }: DaemonSetFacts): Operation {
+  const hasLabels = asRecord(asRecord(object.metadata)?.labels) !== undefined
+  return hasLabels
+    ? { op: 'add', path: LABEL_PATH, value: FENCE_OFF }
+    : { op: 'add', path: '/metadata/labels', value: { [LABEL_FENCE]: FENCE_OFF } }
+}
+
+function leave(code: LeftCode, reason: string): DaemonSetPlan {
+  return { kind: 'leave', code, reason }
+}
+
+function change(daemonSet: DaemonSetFacts, operations: readonly Operation[]): DaemonSetPlan {
+  const version = asString(asRecord(daemonSet.object.metadata)?.resourceVersion)
+  const patch: Operation[] = [
+    { op: 'replace', path: '/metadata/resourceVersion', value: version },
+    ...operations,
+  ]
+  return { kind: 'change', patch, result: daemonSetFacts(applyOperations(daemonSet.object, operations)) }
+}
