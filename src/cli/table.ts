@@ -1,8 +1,6 @@
 /** Rows as people read them, and values as programs do. */
 import { stringify } from 'yaml'
-
-export const OUTPUTS = ['table', 'json', 'yaml'] as const
-export type Output = (typeof OUTPUTS)[number]
+import type { Output } from './output-format.ts'
 
 /** Columns as wide as their widest cell, three blanks apart; empty cells show `-`. */
 export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {

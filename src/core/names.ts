@@ -63,5 +63,8 @@ export const SPILL_MANAGER = `${FIELD_MANAGER}-spill`
 /** Of the one patch that a Pod gets once it is bound to a VNode: who finds it in managedFields knows that it was made. */
 export const BINDING_MANAGER = `${FIELD_MANAGER}-binding`
 
+/** Of the user names by which VNodes show themselves to the API server. */
+export const VNODE_USER_PREFIX = 'system:vnode:'
+
 export const WEBHOOK_PORT = 8443
 export const OPS_PORT = 8080

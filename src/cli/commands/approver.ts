@@ -1,7 +1,6 @@
 import { Command, Option } from 'commander'
 import { applyEnvironment, wholeNumber } from '../../config/flags.ts'
-import { VNODE_USER_PREFIX } from '../../core/csr/decision.ts'
-import { OPS_PORT } from '../../core/names.ts'
+import { OPS_PORT, VNODE_USER_PREFIX } from '../../core/names.ts'
 import { LOG_LEVELS, type LogLevel } from '../../telemetry/logger.ts'
 import type { Io } from '../io.ts'
 import { VERSION } from '../version.ts'

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import { applyEnvironment } from '../../config/flags.ts'
 import type { ContextKey } from '../../config/vnode-config.ts'
 import type { Io } from '../io.ts'
-import { OUTPUTS, type Output } from '../table.ts'
+import { OUTPUTS, type Output } from '../output-format.ts'
 
 const EXAMPLE = `
 Examples:

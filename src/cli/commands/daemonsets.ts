@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { applyEnvironment } from '../../config/flags.ts'
 import type { ChangeFlags, DaemonSetsFlags } from '../daemonsets/flags.ts'
 import type { Io } from '../io.ts'
+import { OUTPUTS } from '../output-format.ts'
 import { addPlacementOptions, readPlacement } from '../settings-flags.ts'
 
 const EXAMPLES = `
@@ -29,9 +30,7 @@ function shared(command: Command): Command {
       '-n, --namespace <name>',
       'of DaemonSets that are named without one; only these, where none is named',
     )
-    .addOption(
-      new Option('-o, --output <format>', 'how to print').choices(['table', 'json', 'yaml']).default('table'),
-    )
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(OUTPUTS).default('table'))
     .option('--kubeconfig <file>', 'cluster (default: the one this runs in, then the usual places)')
     .option('--context <name>', 'context of the kubeconfig (default: its current one)')
   return addPlacementOptions(command)

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { applyEnvironment, type KeyValue, keyValues } from '../../config/flags.ts'
 import type { Io } from '../io.ts'
-import { OUTPUTS, type Output } from '../table.ts'
+import { OUTPUTS, type Output } from '../output-format.ts'
 import { addSessionOptions, type SessionFlags } from '../vnode/session-flags.ts'
 
 interface Flags extends SessionFlags {

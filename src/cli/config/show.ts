@@ -2,7 +2,8 @@
 import { CONTEXT_KEYS, SECRET_KEYS, type VnodeConfig, type VnodeContext } from '../../config/vnode-config.ts'
 import { VnodeError } from '../../core/errors.ts'
 import type { Io } from '../io.ts'
-import { type Output, renderTable, renderValue } from '../table.ts'
+import type { Output } from '../output-format.ts'
+import { renderTable, renderValue } from '../table.ts'
 import { allProblems, checkProblems, requireConfig, sayProblems } from './load.ts'
 import { maskedText, maskedValue } from './mask.ts'
 

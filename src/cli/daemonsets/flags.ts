@@ -2,7 +2,7 @@ import type { Settings } from '../../core/settings.ts'
 import type { KubeClient } from '../../kube/api.ts'
 import { connect } from '../../kube/client.ts'
 import type { Io } from '../io.ts'
-import type { Output } from '../table.ts'
+import type { Output } from '../output-format.ts'
 import { VERSION } from '../version.ts'
 
 export interface DaemonSetsFlags {

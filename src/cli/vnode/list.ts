@@ -2,7 +2,7 @@
 import { VnodeError } from '../../core/errors.ts'
 import type { Tag, VirtualNode, VirtualNodeFilter } from '../../eci/virtual-node.ts'
 import type { Io } from '../io.ts'
-import type { Output } from '../table.ts'
+import type { Output } from '../output-format.ts'
 import { renderDetails, renderList } from './render.ts'
 import { type Session, withSession } from './session.ts'
 import type { SessionFlags } from './session-flags.ts'

@@ -1,6 +1,7 @@
 /** VNodes as they are printed. Programs get the API's own names. */
 import type { Tag, VirtualNode, VirtualNodeEvent } from '../../eci/virtual-node.ts'
-import { type Output, renderTable, renderValue } from '../table.ts'
+import type { Output } from '../output-format.ts'
+import { renderTable, renderValue } from '../table.ts'
 
 const HEAD = ['VIRTUAL NODE', 'NAME', 'STATUS', 'REGION', 'VSWITCH', 'SECURITY GROUP', 'CREATED']
 

@@ -6,7 +6,6 @@ import { parseCertificateRequest, type RequestedSubject } from './certificate-re
 
 /** Signs certificates by which clients show the API server who they are. */
 export const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client'
-export const VNODE_USER_PREFIX = 'system:vnode:'
 export const VNODE_GROUP = 'system:vnodes'
 
 /** Who asked, as the API server wrote it down: nobody can claim to be somebody else here. */
@@ -59,7 +58,7 @@ export type Verdict =
   | { readonly kind: 'sound'; readonly commonName: string; readonly permission: Permission }
 
 export interface DecisionSettings {
-  /** {@link VNODE_USER_PREFIX}, or the vendor's looser `system:vnode`. */
+  /** `system:vnode:`, or the vendor's looser `system:vnode`. */
   readonly commonNamePrefix: string
 }
 
