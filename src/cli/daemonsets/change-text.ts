@@ -54,7 +54,8 @@ function shown({ object, labels, annotations }: DaemonSetFacts): string {
     const list = [...entries].filter(([name]) => name !== TEMPLATE_GENERATION).sort()
     return list.length === 0 ? [] : [[key, Object.fromEntries(list)] as const]
   })
-  return renderManifest({ metadata: Object.fromEntries(metadata), spec: asRecord(object.spec) ?? {} })
+  const spec = asRecord(object.spec) ?? {}
+  return renderManifest(metadata.length === 0 ? { spec } : { metadata: Object.fromEntries(metadata), spec })
 }
 
 function restartWarning({ object }: DaemonSetFacts, { ref, isDryRun }: ChangeContext): string {
