@@ -1,7 +1,9 @@
 /** The command line as a value: which commands there are, and what becomes of their errors. */
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { messageOf, VnodeError } from '../core/errors.ts'
+import { addonCommand } from './commands/addon.ts'
 import { approverCommand } from './commands/approver.ts'
+import { clusterCommand } from './commands/cluster.ts'
 import { configCommand } from './commands/config.ts'
 import { daemonSetsCommand } from './commands/daemonsets.ts'
 import { deleteCommand } from './commands/delete.ts'
@@ -45,6 +47,8 @@ export function buildProgram(io: Io): Command {
     .addCommand(describeCommand(io))
     .addCommand(updateCommand(io))
     .addCommand(deleteCommand(io))
+    .addCommand(addonCommand(io))
+    .addCommand(clusterCommand(io))
     .addCommand(rulesCommand(io))
     .addCommand(unregisterCommand(io))
     .addCommand(versionCommand(io))

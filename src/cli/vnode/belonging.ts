@@ -1,17 +1,11 @@
 /** Whose a VNode is: what is changed or deleted by mistake costs somebody else his Pods. */
 import { messageOf, VnodeError } from '../../core/errors.ts'
 import { asRecord, asString, own } from '../../core/kubernetes/objects.ts'
+import { nodeNameOf } from '../../core/vnode/virtual-node-name.ts'
 import { CLUSTER_TAG } from '../../core/vnode/virtual-node-tags.ts'
 import type { VirtualNode } from '../../eci/virtual-node.ts'
 import { isStatus, type KubeClient } from '../../kube/api.ts'
 import { resourcePath } from '../../kube/path.ts'
-
-export function nodeNameOf({
-  regionId,
-  virtualNodeId,
-}: Pick<VirtualNode, 'regionId' | 'virtualNodeId'>): string {
-  return `${regionId}.${virtualNodeId}`
-}
 
 /** By which a cluster is known: the uid of its namespace kube-system. */
 export async function clusterUid(client: Pick<KubeClient, 'request'>): Promise<string> {
@@ -35,6 +29,7 @@ export async function checkBelonging(virtualNode: VirtualNode, client: KubeClien
   const uid = await ofCluster(() => clusterUid(client))
   if (owner === uid) return
   const id = virtualNode.virtualNodeId
+  const nodeName = nodeNameOf(virtualNode.regionId, id)
   if (owner !== undefined) {
     throw new VnodeError(
       'REFUSED',
@@ -44,10 +39,10 @@ export async function checkBelonging(virtualNode: VirtualNode, client: KubeClien
       },
     )
   }
-  if ((await ofCluster(() => findNode(client, nodeNameOf(virtualNode)))) !== undefined) return
+  if ((await ofCluster(() => findNode(client, nodeName))) !== undefined) return
   throw new VnodeError(
     'REFUSED',
-    `VNode ${id} has no tag of a cluster, and ${client.server} has no Node ${nodeNameOf(virtualNode)}`,
+    `VNode ${id} has no tag of a cluster, and ${client.server} has no Node ${nodeName}`,
     {
       next: 'Name the kubeconfig of its cluster with --kubeconfig, or say --force if you know whose it is.',
     },

@@ -1,6 +1,7 @@
 /** `vnode delete`: refuses while Pods run on the VNode, unless told what shall become of them. */
 import { VnodeError } from '../../core/errors.ts'
 import { asRecord, asString, own } from '../../core/kubernetes/objects.ts'
+import { nodeNameOf } from '../../core/vnode/virtual-node-name.ts'
 import type { VirtualNode } from '../../eci/virtual-node.ts'
 import { isStatus, type KubeClient } from '../../kube/api.ts'
 import { systemClock } from '../../kube/clock.ts'
@@ -8,7 +9,7 @@ import { cordon, drain, type NodePod, podsOfNode } from '../../kube/node-pods.ts
 import { resourcePath } from '../../kube/path.ts'
 import type { Io } from '../io.ts'
 import { counted } from '../problem-text.ts'
-import { checkBelonging, findNode, nodeNameOf } from './belonging.ts'
+import { checkBelonging, findNode } from './belonging.ts'
 import { findVirtualNode } from './list.ts'
 import { renderRequest } from './request.ts'
 import { type Session, withSession } from './session.ts'
@@ -60,7 +61,7 @@ async function connectUnlessForced(
 
 /** Sees to it that nothing is lost, or that it has been said. */
 async function clear(virtualNode: VirtualNode, client: KubeClient, { options, io }: Ways): Promise<void> {
-  const nodeName = nodeNameOf(virtualNode)
+  const nodeName = nodeNameOf(virtualNode.regionId, virtualNode.virtualNodeId)
   if (!options.isForced) await checkBelonging(virtualNode, client)
   const pods = await podsOfNode(client, nodeName).catch(error => {
     if (!options.isForced) throw error
@@ -130,7 +131,7 @@ async function remove({ eci }: Session, virtualNode: VirtualNode, { options, io 
 
 /** The VNode is gone; its Node would only stay behind, not ready, with whatever is still bound to it. */
 async function forgetNode(virtualNode: VirtualNode, client: KubeClient, io: Io): Promise<void> {
-  const name = nodeNameOf(virtualNode)
+  const name = nodeNameOf(virtualNode.regionId, virtualNode.virtualNodeId)
   try {
     const node = await findNode(client, name)
     const uid = asString(own(asRecord(own(asRecord(node), 'metadata')), 'uid'))

@@ -30,6 +30,8 @@ export interface FakeEciOptions extends Partial<WorldOptions> {
   readonly port?: number
   /** Further names and addresses of the certificate. */
   readonly names?: readonly string[]
+  /** Called after each call. */
+  readonly onCall?: (call: RecordedCall) => void
 }
 
 /** What a test reads of a call, in the order of arrival; refused ones are among them. */
@@ -119,10 +121,12 @@ export class FakeEci {
   readonly #folder: string
   readonly #faults: PlannedFault[] = []
   readonly #waiting = new Set<() => void>()
+  readonly #onCall: (call: RecordedCall) => void
 
   constructor(options: FakeEciOptions, caPem: string, tls: { cert: string; key: string }) {
     const regionId = options.regionId ?? 'cn-hangzhou'
     const kubeletVersion = options.kubeletVersion ?? 'v1.20.6'
+    this.#onCall = options.onCall ?? (() => undefined)
     const routes = new Map(Object.entries(options.routes ?? {}))
     this.caPem = caPem
     this.#folder = mkdtempSync(join(tmpdir(), 'fake-eci-'))
@@ -179,6 +183,7 @@ export class FakeEci {
       const call = record(request, body)
       this.calls.push(call)
       await this.#answer(call, request, response)
+      this.#onCall(call)
     } catch {
       // The caller has gone, or the fake is being stopped.
       request.destroy()

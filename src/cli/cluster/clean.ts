@@ -1,0 +1,179 @@
+/**
+ * `vnode cluster clean`: removes from a cluster what VNodes and this program have left there. Of what is still in use nothing is touched:
+ * Nodes whose VNode exists, the identity of a VNode that is registered, and whatever belongs to a release.
+ */
+import { asRecord, asRecords, asString, own } from '../../core/kubernetes/objects.ts'
+import { LAST_GOOD_CONFIGMAP, VNODE_KEY } from '../../core/names.ts'
+import { CLUSTER_TAG } from '../../core/vnode/virtual-node-tags.ts'
+import type { EciClient } from '../../eci/virtual-node.ts'
+import { isStatus, type KubeClient } from '../../kube/api.ts'
+import { resourcePath } from '../../kube/path.ts'
+import { installedAddons } from '../addon/addons.ts'
+import type { Io } from '../io.ts'
+import { clusterUid } from '../vnode/belonging.ts'
+import { withSession } from '../vnode/session.ts'
+import type { SessionFlags } from '../vnode/session-flags.ts'
+
+export interface CleanOptions {
+  readonly flags: SessionFlags
+  readonly isDryRun: boolean
+}
+
+export async function runClean({ flags, isDryRun }: CleanOptions, io: Io): Promise<void> {
+  await withSession(flags, io, async ({ eci, connect }) => {
+    const client = await connect()
+    try {
+      const cleaner = new Cleaner(client, eci, { isDryRun, io })
+      await cleaner.nodes()
+      await cleaner.ownObjects()
+      cleaner.finish()
+    } finally {
+      await client.close()
+    }
+  })
+}
+
+/** Kinds of objects that are made at run time, and that Helm does not know of. */
+const OWN_KINDS: readonly { readonly kind: string; readonly path: string }[] = [
+  {
+    kind: 'MutatingWebhookConfiguration',
+    path: collection('admissionregistration.k8s.io', 'mutatingwebhookconfigurations'),
+  },
+  {
+    kind: 'ValidatingWebhookConfiguration',
+    path: collection('admissionregistration.k8s.io', 'validatingwebhookconfigurations'),
+  },
+  { kind: 'ClusterRoleBinding', path: collection('rbac.authorization.k8s.io', 'clusterrolebindings') },
+  { kind: 'ClusterRole', path: collection('rbac.authorization.k8s.io', 'clusterroles') },
+  { kind: 'RoleBinding', path: collection('rbac.authorization.k8s.io', 'rolebindings') },
+  { kind: 'Role', path: collection('rbac.authorization.k8s.io', 'roles') },
+  { kind: 'Secret', path: collection('', 'secrets') },
+  { kind: 'ServiceAccount', path: collection('', 'serviceaccounts') },
+]
+
+const OWN_LABELS = 'app.kubernetes.io/name=vnode-profile,app.kubernetes.io/managed-by!=Helm'
+
+function collection(group: string, plural: string): string {
+  return resourcePath({ group, version: 'v1', plural })
+}
+
+interface Ways {
+  readonly isDryRun: boolean
+  readonly io: Io
+}
+
+class Cleaner {
+  readonly #client: KubeClient
+  readonly #eci: EciClient
+  readonly #ways: Ways
+  #removed = 0
+
+  constructor(client: KubeClient, eci: EciClient, ways: Ways) {
+    this.#client = client
+    this.#eci = eci
+    this.#ways = ways
+  }
+
+  /** Nodes of VNodes that do not exist any more, in the region that is asked. */
+  async nodes(): Promise<void> {
+    const nodes = await this.#list(collection('', 'nodes'), { labelSelector: `${VNODE_KEY}=true` })
+    const named = nodes.map(node => ({ node, ...parsedName(node.name) }))
+    const here = named.filter(({ regionId, id }) => regionId === this.#eci.regionId && id !== '')
+    const ids = here.map(({ id }) => id)
+    const living = new Set((await this.#living(ids)).map(one => one.virtualNodeId))
+    for (const { node, id } of here) if (!living.has(id)) await this.#remove(node)
+    const elsewhere = named.filter(one => !here.includes(one))
+    if (elsewhere.length > 0) {
+      const names = elsewhere.map(({ node }) => node.name).join(', ')
+      this.#ways.io.stderr(
+        `vnode: of another region, and left alone: ${names}; --region-id names another one\n`,
+      )
+    }
+  }
+
+  async #living(virtualNodeIds: readonly string[]) {
+    const found = await this.#eci.describeVirtualNodes({ virtualNodeIds })
+    return found.filter(({ status }) => status !== 'Deleted')
+  }
+
+  /** What this program has made, once nothing uses it. */
+  async ownObjects(): Promise<void> {
+    const { io } = this.#ways
+    const installed = await installedAddons(this.#client)
+    if (installed.length > 0) {
+      const [{ namespace, release } = { namespace: '', release: '' }] = installed
+      io.stderr(`vnode: release ${namespace}/${release} is installed; what it uses stays\n`)
+      return
+    }
+    const tag = { key: CLUSTER_TAG, value: await clusterUid(this.#client) }
+    const mine = (await this.#eci.describeVirtualNodes({ tags: [tag] })).filter(
+      ({ status }) => status !== 'Deleted',
+    )
+    if (mine.length > 0) {
+      const ids = mine.map(({ virtualNodeId }) => virtualNodeId).join(', ')
+      io.stderr(
+        `vnode: VNode ${ids} of this cluster exists, and what it uses stays; vnode delete removes it\n`,
+      )
+      return
+    }
+    for (const { kind, path } of OWN_KINDS) {
+      for (const object of await this.#list(path, { labelSelector: OWN_LABELS }))
+        await this.#remove({ ...object, kind })
+    }
+    const kept = await this.#list(collection('', 'configmaps'), {
+      fieldSelector: `metadata.name=${LAST_GOOD_CONFIGMAP}`,
+    })
+    for (const object of kept) await this.#remove({ ...object, kind: 'ConfigMap' })
+  }
+
+  finish(): void {
+    if (this.#removed === 0) this.#ways.io.stdout('There is nothing to clean.\n')
+  }
+
+  async #list(path: string, query: Readonly<Record<string, string>>): Promise<readonly Found[]> {
+    const list = await this.#client.request<unknown>({ method: 'GET', path, query })
+    return asRecords(own(asRecord(list), 'items')).map(item => {
+      const metadata = asRecord(own(item, 'metadata'))
+      const namespace = asString(own(metadata, 'namespace'))
+      const name = asString(own(metadata, 'name')) ?? ''
+      const uid = asString(own(metadata, 'uid')) ?? ''
+      return { kind: 'Node', name, namespace, uid, path: objectPath(path, namespace, name) }
+    })
+  }
+
+  /** The very object that was seen, and none that has its name by now. */
+  async #remove({ kind, name, namespace, uid, path }: Found): Promise<void> {
+    const { isDryRun, io } = this.#ways
+    const what = `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`
+    try {
+      // With options in the body, the API server passes over those in the query.
+      const body = { preconditions: { uid }, ...(isDryRun ? { dryRun: ['All'] } : {}) }
+      await this.#client.request({ method: 'DELETE', path, body })
+      io.stdout(`${what}: ${isDryRun ? 'would be removed' : 'removed'}\n`)
+      this.#removed += 1
+    } catch (error) {
+      // Gone meanwhile, or another one of that name.
+      if (!isStatus(error, 404) && !isStatus(error, 409)) throw error
+    }
+  }
+}
+
+interface Found {
+  readonly kind: string
+  readonly name: string
+  readonly namespace: string | undefined
+  readonly uid: string
+  readonly path: string
+}
+
+/** From the path of a collection of all namespaces. */
+function objectPath(path: string, namespace: string | undefined, name: string): string {
+  const at = path.lastIndexOf('/')
+  const scope = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`
+  return `${path.slice(0, at)}${scope}${path.slice(at)}/${encodeURIComponent(name)}`
+}
+
+function parsedName(node: string): { regionId: string; id: string } {
+  const [, regionId = '', id = ''] = /^([a-z0-9-]+)\.(vnd-[a-z0-9]+)$/.exec(node) ?? []
+  return { regionId, id }
+}

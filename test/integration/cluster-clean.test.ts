@@ -1,0 +1,90 @@
+import t from 'tap'
+import { CLUSTER_TAG } from '../../src/core/vnode/virtual-node-tags.ts'
+import { runVnode } from '../helpers/cli.ts'
+import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
+import { createRequest, eciClient } from '../helpers/eci-client.ts'
+import { fakeEci } from '../helpers/fake-eci/server.ts'
+import { home, SEED_CONFIG } from '../helpers/vnode-config.ts'
+
+const LABELS = { 'app.kubernetes.io/name': 'vnode-profile' }
+const RBAC = '/apis/rbac.authorization.k8s.io/v1'
+
+const controlPlane = await controlPlaneOrSkip(t)
+if (controlPlane !== undefined) {
+  const { metadata } = await controlPlane.ask('GET', '/api/v1/namespaces/kube-system')
+  const fake = await fakeEci(t, { joins: false, ids: ['vnd-00000000000000000001'] })
+  const client = eciClient(t, fake)
+  const { env } = home(t, SEED_CONFIG)
+  const clean = (...argv: string[]) =>
+    runVnode(['cluster', 'clean', '--kubeconfig', controlPlane.kubeconfigPath, ...argv], {
+      env: { ...env, VNODE_ECI_ENDPOINT: fake.url, VNODE_ECI_CA: fake.caFile },
+    })
+  const make = (path: string, name: string, labels = {}, rest = {}) =>
+    controlPlane.ask('POST', path, { body: { metadata: { name, labels }, ...rest } })
+  const isThere = async (path: string) => (await controlPlane.request('GET', path)).status === 200
+  const node = (name: string) => make('/api/v1/nodes', name, { 'k8s.aliyun.com/vnode': 'true' })
+
+  const tag = [{ key: CLUSTER_TAG, value: metadata.uid }]
+  await client.createVirtualNode(createRequest({ tag }))
+  await node('cn-hangzhou.vnd-00000000000000000001')
+  await node('cn-hangzhou.vnd-99999999999999999999')
+  await node('cn-beijing.vnd-00000000000000000002')
+  await make('/api/v1/nodes', 'cn-hangzhou.vnd-88888888888888888888')
+  await make('/api/v1/namespaces/default/secrets', 'vnode-profile-vnode', LABELS)
+  await make('/api/v1/namespaces/default/secrets', 'of-a-release', {
+    ...LABELS,
+    'app.kubernetes.io/managed-by': 'Helm',
+  })
+  await make('/api/v1/namespaces/default/secrets', 'of-others', { 'app.kubernetes.io/name': 'other' })
+  await make(`${RBAC}/clusterroles`, 'vnode-left', LABELS, { rules: [] })
+  await make('/api/v1/namespaces/default/configmaps', 'vnode-profile-last-good-rules')
+  await make('/api/v1/namespaces/kube-system/configmaps', 'eci-profile', LABELS)
+
+  t.test('Nodes of VNodes that are gone are removed, and nothing that a VNode uses', async t => {
+    const dry = await clean('--dry-run')
+    t.equal(dry.stdout, 'Node cn-hangzhou.vnd-99999999999999999999: would be removed\n')
+    t.ok(await isThere('/api/v1/nodes/cn-hangzhou.vnd-99999999999999999999'))
+    const { status, stdout, stderr } = await clean()
+    t.equal(status, 0, stderr)
+    t.equal(stdout, 'Node cn-hangzhou.vnd-99999999999999999999: removed\n')
+    t.match(stderr, /of another region, and left alone: cn-beijing\.vnd-00000000000000000002/)
+    t.match(stderr, /VNode vnd-00000000000000000001 of this cluster exists, and what it uses stays/)
+    t.ok(await isThere('/api/v1/nodes/cn-hangzhou.vnd-00000000000000000001'))
+    t.ok(await isThere('/api/v1/nodes/cn-hangzhou.vnd-88888888888888888888'), 'without the label')
+    t.ok(await isThere('/api/v1/namespaces/default/secrets/vnode-profile-vnode'))
+    t.equal((await clean()).stdout, 'There is nothing to clean.\n')
+  })
+
+  t.test('a release that is installed keeps what it uses', async t => {
+    await client.deleteVirtualNode('vnd-00000000000000000001')
+    const labels = { ...LABELS, 'app.kubernetes.io/component': 'webhook', 'app.kubernetes.io/instance': 'r' }
+    const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'a', image: 'a' }] } }
+    const spec = { selector: { matchLabels: { a: 'b' } }, template }
+    await make('/apis/apps/v1/namespaces/default/deployments', 'webhook', labels, { spec })
+    const { stdout, stderr } = await clean()
+    t.equal(stdout, 'Node cn-hangzhou.vnd-00000000000000000001: removed\n')
+    t.match(stderr, /release default\/r is installed; what it uses stays/)
+    await controlPlane.ask('DELETE', '/apis/apps/v1/namespaces/default/deployments/webhook')
+  })
+
+  t.test('what is left in the end goes, but for rules and what is of others', async t => {
+    const wanted = [
+      'ClusterRole vnode-left',
+      'Secret default/vnode-profile-vnode',
+      'ConfigMap default/vnode-profile-last-good-rules',
+    ]
+    t.equal((await clean('--dry')).stdout, wanted.map(what => `${what}: would be removed\n`).join(''))
+    t.equal((await clean()).stdout, wanted.map(what => `${what}: removed\n`).join(''))
+    t.equal((await clean()).stdout, 'There is nothing to clean.\n')
+    t.ok(await isThere('/api/v1/namespaces/default/secrets/of-a-release'))
+    t.ok(await isThere('/api/v1/namespaces/default/secrets/of-others'))
+    t.ok(await isThere('/api/v1/namespaces/kube-system/configmaps/eci-profile'))
+  })
+
+  t.test('without an answer of ECI nothing is removed', async t => {
+    await node('cn-hangzhou.vnd-77777777777777777777')
+    fake.plan('*', { kind: 'refuse', status: 403, code: 'Forbidden.RAM', message: 'no' })
+    t.match(await clean(), { status: 1, stdout: '', stderr: /Forbidden\.RAM/ })
+    t.ok(await isThere('/api/v1/nodes/cn-hangzhou.vnd-77777777777777777777'))
+  })
+}
