@@ -2,7 +2,8 @@
 
 import type { KubeClient } from '../../kube/api.ts'
 import { ExitStatus, type Io } from '../io.ts'
-import { type Output, renderTable, renderValue } from '../table.ts'
+import type { Output } from '../output-format.ts'
+import { renderTable, renderValue } from '../table.ts'
 import { ADDON_TEXTS, ADDONS, type AddonName, type Installed, installedAddons } from './addons.ts'
 import { findChart, findHelm, renderCommand, runHelm } from './helm.ts'
 

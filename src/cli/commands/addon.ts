@@ -3,7 +3,7 @@ import { applyEnvironment, dnsLabel, repeated } from '../../config/flags.ts'
 import { INSTALL_NAMESPACE } from '../../core/names.ts'
 import type { SwitchOptions } from '../addon/run.ts'
 import type { Io } from '../io.ts'
-import { OUTPUTS, type Output } from '../table.ts'
+import { OUTPUTS, type Output } from '../output-format.ts'
 import { VERSION } from '../version.ts'
 
 interface Flags {
