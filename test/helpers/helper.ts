@@ -31,6 +31,8 @@ export interface TestHelperOptions {
   readonly url?: string
   readonly target?: Target
   readonly failurePolicy?: FailurePolicy
+  /** Besides kube-system and its own. */
+  readonly excludedNamespaces?: readonly string[]
   /** Over the defaults, of what decides. */
   readonly decisions?: Partial<Settings>
   readonly rulesNamespace?: string
@@ -168,7 +170,7 @@ function settingsOf(options: TestHelperOptions): HelperSettings {
       name: names.registration,
       target: target ?? (url === undefined ? service : { kind: 'url', url }),
       installNamespace,
-      excludedNamespaces: [],
+      excludedNamespaces: options.excludedNamespaces ?? [],
       failurePolicy,
       timeoutSeconds: 2,
       rulesNamespace: options.rulesNamespace ?? RULES_NAMESPACE,

@@ -151,11 +151,15 @@ t.test('without matchConditions no ConfigMap is sent to us', async t => {
   )
 })
 
-t.test('failurePolicy is for Pods: what validates rules is always ignored, the probe never', async t => {
+t.test('failurePolicy is for Pods: DaemonSets and rules are always let through, the probe never', async t => {
   const policies = (kind: 'mutating' | 'validating') =>
     renderConfiguration(kind, { ...spec, failurePolicy: 'Fail' }, { owner, bundle: 'PEM' }).webhooks.map(
       ({ name, failurePolicy }) => `${name} ${failurePolicy}`,
     )
-  t.strictSame(policies('mutating'), ['pods.vnode-profile.io Fail', 'probe.vnode-profile.io Fail'])
+  t.strictSame(policies('mutating'), [
+    'pods.vnode-profile.io Fail',
+    'daemonsets.vnode-profile.io Ignore',
+    'probe.vnode-profile.io Fail',
+  ])
   t.strictSame(policies('validating'), ['selectors.vnode-profile.io Ignore', 'rules.vnode-profile.io Ignore'])
 })
