@@ -7,7 +7,7 @@ import { CHART, type Helm, helmOrSkip } from '../helpers/chart.ts'
 import { type CliResult, runVnode } from '../helpers/cli.ts'
 import { type ControlPlane, controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import type { KubeList, KubeObject } from '../helpers/kube-http.ts'
-import { makePod } from '../helpers/pods.ts'
+import { makeDaemonSet, makePod } from '../helpers/pods.ts'
 import { installSelectorCrd, removeSelectorCrd, setSelector } from '../helpers/rules.ts'
 import { holds } from '../helpers/webhook.ts'
 import { applyObject } from '../helpers/webhook-rights.ts'
@@ -15,6 +15,7 @@ import { applyObject } from '../helpers/webhook-rights.ts'
 const NAMESPACE = 'vnode-system'
 const RULES = '/api/v1/namespaces/kube-system/configmaps/eci-profile'
 const CRD = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selectors.eci.aliyun.com'
+const FENCED_BY_COMMAND = '{"by":"command","terms":[0],"created":"affinity"}'
 const POLICIES = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies'
 
 const helm = helmOrSkip(t)
@@ -95,7 +96,7 @@ if (helm !== undefined && controlPlane !== undefined) {
     t.teardown(() => clean(controlPlane))
     const notes = await release.install()
     t.match(notes, /Next:/)
-    t.match(notes, /helm -n vnode-system test vnode-profile/)
+    t.match(notes, /helm -n vnode-system test --logs vnode-profile/)
     t.match(
       notes,
       /leaves what is yours:\n.*kube-system\/eci-profile, the rules\n.*selectors\.eci\.aliyun\.com/,
@@ -172,6 +173,46 @@ if (helm !== undefined && controlPlane !== undefined) {
         t.equal(await can(verb, 'configmaps/eci-profile', '-n', 'kube-system'), 'no', verb)
       t.equal(await can('create', 'configmaps', '-n', 'default'), 'no')
     })
+  })
+
+  await t.test('the DaemonSets that are named are fenced, and nobody else can be', async t => {
+    t.teardown(async () => {
+      await release.uninstall()
+      await clean(controlPlane)
+    })
+    const daemons = '/apis/apps/v1/namespaces/kube-system/daemonsets'
+    const pod = { spec: { tolerations: [{ operator: 'Exists' }] } }
+    for (const name of ['kube-proxy', 'other'])
+      await controlPlane.ask('POST', daemons, { body: makeDaemonSet({ name, pod }) })
+    const names = ['kube-system/kube-proxy', 'kube-system/absent', 'nowhere/agent']
+    const notes = await release.install('--set', `daemonSets.fence={${names.join(',')}}`)
+    t.notMatch(notes, /nowhere/)
+    const first = await release.hook(t, 'daemonsets', async () => {
+      const can = async (...what: string[]) =>
+        (
+          await controlPlane.kubectl([
+            'auth',
+            'can-i',
+            ...what,
+            '-n',
+            'kube-system',
+            '--as=system:serviceaccount:vnode-system:vnode-profile-daemonsets',
+          ])
+        ).stdout.trim()
+      t.equal(await can('patch', 'daemonsets.apps/kube-proxy'), 'yes')
+      t.equal(await can('patch', 'daemonsets.apps/other'), 'no')
+      for (const verb of ['update', 'delete', 'create'])
+        t.equal(await can(verb, 'daemonsets.apps/kube-proxy'), 'no', verb)
+    })
+    t.match(first, { status: 0, stderr: '', stdout: /^DaemonSet kube-system\/kube-proxy: fenced\n/ })
+    t.match(first.stdout, /\nDaemonSet kube-system\/absent: absent\n$/)
+    const fenced = await controlPlane.ask<KubeObject>('GET', `${daemons}/kube-proxy`)
+    t.equal(fenced.metadata.annotations?.['vnode-profile.io/fence'], FENCED_BY_COMMAND)
+    t.match((await release.hook(t, 'daemonsets')).stdout, /^DaemonSet kube-system\/kube-proxy: left as it is/)
+    t.strictSame((await controlPlane.ask<KubeObject>('GET', `${daemons}/kube-proxy`)).spec, fenced.spec)
+    const other = await controlPlane.ask<KubeObject>('GET', `${daemons}/other`)
+    t.equal(other.metadata.annotations?.['vnode-profile.io/fence'], undefined)
+    for (const name of ['kube-proxy', 'other']) await controlPlane.ask('DELETE', `${daemons}/${name}`)
   })
 
   await t.test('the registration goes before all else, and the owner takes it along in any case', async t => {

@@ -27,6 +27,7 @@ const FULL = {
     podAnnotations: { a: 'b' },
   },
   networkPolicy: { metricsFrom: [{ namespaceSelector: { matchLabels: { name: 'monitoring' } } }] },
+  daemonSets: { fence: ['kube-system/kube-proxy'] },
 }
 
 async function checkVersion(t: Test, helm: Helm, version: string): Promise<void> {

@@ -3,6 +3,7 @@ import t from 'tap'
 import { approverAccess } from '../../src/core/csr/access.ts'
 import {
   type AccessRule,
+  fenceAccess,
   helperAccess,
   helperNames,
   probeProgramAccess,
@@ -72,12 +73,14 @@ if (helm !== undefined) {
         legacy,
         approver,
         rules,
+        daemonSets,
         certificates,
         helper: helperValues,
       } = (options.values ?? {}) as {
         legacy?: boolean
         approver?: object
         rules?: { namespace: string; name: string }
+        daemonSets?: { fence: string[] }
         certificates?: { source: 'cert-manager' }
         helper?: { spill?: { enabled?: boolean; unguarded?: boolean } }
       }
@@ -95,6 +98,7 @@ if (helm !== undefined) {
       const hooks = rulesNamespace === 'rules' ? [] : [`${rulesNamespace}: create /configmaps *`]
       t.strictSame(rendered(manifests, `${name}-webhook`), listed(webhook))
       t.strictSame(rendered(manifests, `${name}-rules`), hooks)
+      t.strictSame(rendered(manifests, `${name}-daemonsets`), listed(fenceAccess(daemonSets?.fence ?? [])))
       t.strictSame(
         rendered(manifests, `${name}-approver`),
         approver === undefined ? [] : listed(approverAccess()),
@@ -128,9 +132,10 @@ if (helm !== undefined) {
   t.test(
     'nothing may be written that is not named, but for Events, approvals and, for a moment, the rules',
     async t => {
-      const manifests = await helm.render({ values: { approver: { enabled: true } } })
-      const lines = ['webhook', 'helper', 'approver', 'test', 'uninstall', 'rules'].flatMap(component =>
-        rendered(manifests, `vnode-profile-${component}`),
+      const values = { approver: { enabled: true }, daemonSets: { fence: ['kube-system/kube-proxy'] } }
+      const manifests = await helm.render({ values })
+      const lines = ['webhook', 'helper', 'approver', 'test', 'uninstall', 'rules', 'daemonsets'].flatMap(
+        component => rendered(manifests, `vnode-profile-${component}`),
       )
       t.strictSame(unique(lines.filter(line => !/: (?:get|list|watch) /.test(line) && line.endsWith(' *'))), [
         '(cluster): create /events *',

@@ -31,6 +31,10 @@ const REFUSED = new Map<string, [options: RenderOptions, message: RegExp]>([
     ],
   ],
   [
+    'a DaemonSet without its namespace',
+    [{ values: { daemonSets: { fence: ['kube-proxy'] } } }, /at '\/daemonSets\/fence\/0': .*pattern/],
+  ],
+  [
     'replicas that are no number',
     [{ values: { webhook: { replicas: 'two' } } }, /at '\/webhook\/replicas': got string, want integer/],
   ],

@@ -217,6 +217,9 @@ export const VARIANTS: ReadonlyMap<string, RenderOptions> = new Map<string, Rend
           toleration: 'virtual-kubelet.io/provider=alibabacloud:NoSchedule',
           unreachableTolerationSeconds: 2_000_000,
         },
+        daemonSets: {
+          fence: ['kube-system/kube-proxy', 'kube-flannel/kube-flannel-ds', 'kube-system/agent'],
+        },
         registration: { timeoutSeconds: 2 },
         webhook: {
           replicas: 3,
