@@ -284,23 +284,6 @@ function secretAccess(namespace: string, name: string): AccessRule {
   }
 }
 
-/** Of `vnode daemonsets fence` for these, as `namespace/name`: for a moment, after an installation or upgrade. */
-export function fenceAccess(names: readonly string[]): readonly AccessRule[] {
-  const nodes: AccessRule = {
-    role: 'cluster',
-    apiGroup: '',
-    resources: ['nodes'],
-    verbs: ['list'],
-    reason: 'which nodes are VNodes, and what keeps a daemon off them',
-  }
-  const fences = names.map((text): AccessRule => {
-    const [namespace = '', name = ''] = text.split('/')
-    const daemonSet = { role: 'fence', namespace, apiGroup: 'apps', resources: ['daemonsets'] }
-    return { ...daemonSet, resourceNames: [name], verbs: ['get', 'patch'], reason: 'the fence' }
-  })
-  return names.length === 0 ? [] : [nodes, ...fences]
-}
-
 export const DEFAULT_NAME = 'vnode-profile'
 export const DEFAULT_WEBHOOK_PLACE: WebhookPlace = {
   installNamespace: INSTALL_NAMESPACE,

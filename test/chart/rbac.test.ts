@@ -1,9 +1,9 @@
 /** The rights that the chart gives are the list in src/core/rbac.ts, no more and no less, each beside its reason. */
 import t from 'tap'
 import { approverAccess } from '../../src/core/csr/access.ts'
+import { fenceAccess } from '../../src/core/daemonset/rights.ts'
 import {
   type AccessRule,
-  fenceAccess,
   helperAccess,
   helperNames,
   probeProgramAccess,
