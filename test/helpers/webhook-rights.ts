@@ -33,18 +33,40 @@ export async function ensureNamespace(controlPlane: ControlPlane, name: string):
   await applyObject(controlPlane, `/api/v1/namespaces/${name}`, body)
 }
 
+/** Whom a binding is for. */
+export interface RbacSubject {
+  readonly kind: 'User' | 'Group' | 'ServiceAccount'
+  readonly name: string
+  readonly namespace?: string
+}
+
 /** Gives a user exactly these rights; everything is named after the user. */
 export async function grantAccess(
   controlPlane: ControlPlane,
   user: string,
   access: readonly AccessRule[],
 ): Promise<void> {
+  await grantTo(controlPlane, user, access, { kind: 'User', name: user })
+}
+
+/** The same for anybody, under names that begin with the prefix. */
+export async function grantTo(
+  controlPlane: ControlPlane,
+  prefix: string,
+  access: readonly AccessRule[],
+  subject: RbacSubject,
+): Promise<void> {
   const roles = Map.groupBy(access, ({ role, namespace = '' }) => `${namespace} ${role}`)
-  await Promise.all([...roles.values()].map(rules => grant(controlPlane, user, rules)))
+  await Promise.all([...roles.values()].map(rules => grant(controlPlane, prefix, rules, subject)))
 }
 
 /** In a namespace a Role with its binding, else a ClusterRole with its. */
-async function grant(controlPlane: ControlPlane, user: string, rules: readonly AccessRule[]): Promise<void> {
+async function grant(
+  controlPlane: ControlPlane,
+  user: string,
+  rules: readonly AccessRule[],
+  subject: RbacSubject,
+): Promise<void> {
   const { role, namespace } = rules[0] ?? { role: '' }
   const prefix = namespace === undefined ? 'Cluster' : ''
   const root = namespace === undefined ? RBAC : `${RBAC}/namespaces/${namespace}`
@@ -58,7 +80,7 @@ async function grant(controlPlane: ControlPlane, user: string, rules: readonly A
     ...common,
     kind: `${kind}Binding`,
     roleRef: { apiGroup, kind, name },
-    subjects: [{ apiGroup, kind: 'User', name: user }],
+    subjects: [subject.kind === 'ServiceAccount' ? subject : { apiGroup, ...subject }],
   })
 }
 

@@ -1,0 +1,209 @@
+/** Registers one VNode: does step after step as nextStep() says, each safe to repeat, until what exists at ECI is written down. */
+import { VnodeError } from '../core/errors.ts'
+import { nextStep, type SeenVirtualNode, type Step, type Wish } from '../core/vnode/registration.ts'
+import { nodeNameOf } from '../core/vnode/virtual-node-name.ts'
+import { isRetryable } from '../eci/advice.ts'
+import { EciError } from '../eci/error.ts'
+import type { CreatedVirtualNode, EciClient, Tag } from '../eci/virtual-node.ts'
+import { type Clock, sleep } from '../kube/clock.ts'
+import type { Identity } from './identity.ts'
+import type { Progress } from './progress.ts'
+import type { Intent, RecordStore, Registered, StoredRecord } from './record.ts'
+
+export interface RegisterOptions {
+  readonly records: RecordStore
+  readonly eci: Pick<EciClient, 'createVirtualNode' | 'describeVirtualNodes'>
+  readonly identity: Pick<Identity, 'ensure' | 'prove'>
+  /** Whatever can be found out for nothing, before something is paid for. */
+  readonly check: () => Promise<void>
+  readonly makeIntent: () => Promise<Intent>
+  readonly wish: Wish
+  /** By which VNodes of this cluster are known. */
+  readonly clusterTag: Tag
+  readonly progress: Progress
+  readonly clock: Clock
+  readonly now: () => number
+  readonly signal: AbortSignal
+}
+
+export interface Registration extends Registered {
+  /** Whether this run has it created, found, or known before. */
+  readonly how: 'created' | 'adopted' | 'known'
+}
+
+/** Between two looks for what is not listed yet. */
+const LOOK_MS = 2_000
+/** What another run may have under way is listed after this; see #giveUp. */
+const SETTLE_MS = 10_000
+/** Each turn brings something further, unless somebody else did: more of them are a fight. */
+const MOST_TURNS = 500
+
+/** Throws an EciError, an ApiError, or a VnodeError with what to do next. */
+export async function register(options: RegisterOptions): Promise<Registration> {
+  const registrar = new Registrar(options)
+  for (let turn = 0; turn < MOST_TURNS; turn += 1) {
+    options.signal.throwIfAborted()
+    const registration = await registrar.turn()
+    if (registration !== undefined) return registration
+  }
+  throw new VnodeError('INTERNAL', 'the registration comes to no end', {
+    next: 'Somebody else writes the same Secret over and over: see kubectl get jobs -A.',
+  })
+}
+
+class Registrar {
+  readonly #options: RegisterOptions
+  #how: Registration['how'] = 'known'
+
+  constructor(options: RegisterOptions) {
+    this.#options = options
+  }
+
+  /** One step; what is registered once there is nothing left to do. */
+  async turn(): Promise<Registration | undefined> {
+    const { records, wish, now, progress } = this.#options
+    const record = await records.read()
+    progress.uid = record?.uid ?? ''
+    const seen = await this.#look(record)
+    const step = nextStep(record, seen, { wish, now: now() })
+    progress.detail('Step', `next: ${step.kind}`)
+    if (step.kind === 'registered') return this.#finish(record, step)
+    await this.#take(step, record)
+    return undefined
+  }
+
+  async #take(step: Exclude<Step, { kind: 'registered' }>, record: StoredRecord | undefined): Promise<void> {
+    const { clock, signal, progress } = this.#options
+    if (step.kind === 'refuse') throw new VnodeError('BAD_SETTINGS', step.message, { next: step.next })
+    if (step.kind === 'intend') return this.#intend()
+    if (step.kind === 'adopt') return this.#adopt(record, step)
+    if (record === undefined) return
+    if (step.kind === 'end') return this.#end(record, step.reason)
+    if (step.kind === 'prepare') return this.#prepare(record)
+    if (step.kind === 'send') return this.#send(record)
+    progress.say('Waiting', step.reason)
+    await sleep(clock, LOOK_MS, signal)
+  }
+
+  /** What exists of this cluster, and what is written down, wherever its tag went. */
+  async #look(record: StoredRecord | undefined): Promise<readonly SeenVirtualNode[]> {
+    const { eci, clusterTag, signal, wish } = this.#options
+    const byTag = await eci.describeVirtualNodes({ tags: [clusterTag] }, { signal })
+    const id = record?.virtualNodeId
+    if (id === undefined || record?.regionId !== wish.regionId) return byTag
+    if (byTag.some(({ virtualNodeId }) => virtualNodeId === id)) return byTag
+    return [...byTag, ...(await eci.describeVirtualNodes({ virtualNodeIds: [id] }, { signal }))]
+  }
+
+  async #intend(): Promise<void> {
+    const { check, makeIntent, records, progress, wish } = this.#options
+    await check()
+    const intent = await makeIntent()
+    progress.detail('Intent', `writing down what is asked of ECI for ${wish.name}`)
+    if (await records.intend(intent)) progress.say('Intent', 'what is asked of ECI is written down')
+    else progress.say('Intent', 'another run has written down what it asks; following that')
+  }
+
+  async #prepare(record: StoredRecord): Promise<void> {
+    const { identity, records, progress } = this.#options
+    if (record.intent === undefined) return
+    await identity.ensure(record.intent)
+    await identity.prove(record.intent)
+    if (await records.markSent(record)) progress.detail('Sending', 'the request is marked as sent')
+  }
+
+  async #send(record: StoredRecord): Promise<void> {
+    const { eci, progress, signal, wish } = this.#options
+    if (record.intent === undefined) return
+    const { request, fingerprint } = record.intent
+    progress.say('Sending', `asking ECI for VNode ${request.virtualNodeName}`)
+    try {
+      const created = await eci.createVirtualNode(request, { signal })
+      await this.#created(record, created)
+    } catch (error) {
+      // What is wished for now has other values, and these were refused for good: they may be given up.
+      if (!isRefusal(error) || fingerprint === wish.fingerprint) throw error
+      await this.#giveUp(record, error)
+    }
+  }
+
+  async #created(record: StoredRecord, { virtualNodeId, requestId }: CreatedVirtualNode): Promise<void> {
+    const { records, progress } = this.#options
+    const { regionId, name } = record
+    const nodeName = nodeNameOf(regionId, virtualNodeId)
+    progress.detail('Created', `ECI says ${virtualNodeId} (request ${requestId})`)
+    if (!(await records.register(record, { virtualNodeId, nodeName, regionId, name, requestId }))) return
+    this.#how = 'created'
+    progress.tell({
+      reason: 'VnodeRegistered',
+      message: `VNode ${virtualNodeId} is registered as ${name}; ECI's request id is ${requestId}`,
+    })
+  }
+
+  /** Another run may have sent the same, and got another answer: it is looked once more after a while. */
+  async #giveUp(record: StoredRecord, refusal: EciError): Promise<void> {
+    const { clock, signal, progress } = this.#options
+    progress.say('Refused', `the earlier request: ${refusal.message}`)
+    await sleep(clock, SETTLE_MS, signal)
+    signal.throwIfAborted()
+    const seen = await this.#look(record)
+    if (seen.some(({ virtualNodeName }) => virtualNodeName === record.name)) return
+    await this.#end(record, 'ECI has refused the earlier request, and the values have changed')
+  }
+
+  async #end(record: StoredRecord, reason: string): Promise<void> {
+    const { records, progress } = this.#options
+    if (!(await records.end(record))) return
+    const isLoss = record.virtualNodeId !== undefined
+    const message = `${reason}; ${isLoss ? 'a new one is registered' : 'beginning anew'}`
+    progress.tell({ reason: isLoss ? 'VnodeLost' : 'IntentEnded', message, isWarning: isLoss })
+  }
+
+  async #adopt(record: StoredRecord | undefined, step: Extract<Step, { kind: 'adopt' }>): Promise<void> {
+    const { records, wish, progress } = this.#options
+    const { virtualNodeId } = step.virtualNode
+    const { regionId, name } = wish
+    const nodeName = nodeNameOf(regionId, virtualNodeId)
+    if (!(await records.register(record, { virtualNodeId, nodeName, regionId, name, requestId: '' }))) return
+    this.#how = 'adopted'
+    progress.tell({
+      reason: 'VnodeAdopted',
+      message: `VNode ${virtualNodeId} named ${name} exists for this cluster already, and is used`,
+    })
+  }
+
+  async #finish(
+    record: StoredRecord | undefined,
+    { virtualNode, others }: Extract<Step, { kind: 'registered' }>,
+  ): Promise<Registration> {
+    const { identity, wish, progress } = this.#options
+    // Of an intent that was never sent nobody has the credential.
+    if (record?.intent !== undefined && record.isSent) await identity.ensure(record.intent)
+    if (others.length > 0)
+      progress.tell({
+        reason: 'VnodeTwice',
+        isWarning: true,
+        message: `there are more VNodes of this cluster named ${wish.name}, which are paid for: ${others.map(one => one.virtualNodeId).join(', ')}`,
+      })
+    if (record?.intent !== undefined && record.intent.fingerprint !== wish.fingerprint)
+      progress.tell({
+        reason: 'VnodeDiffers',
+        message: `VNode ${virtualNode.virtualNodeId} was registered with other values than today's; vnode update changes what can be changed`,
+      })
+    const { virtualNodeId } = virtualNode
+    const { regionId, name } = wish
+    const nodeName = nodeNameOf(regionId, virtualNodeId)
+    return { virtualNodeId, nodeName, regionId, name, requestId: '', how: this.#how }
+  }
+}
+
+/** True where nothing was executed, and the same request will not be in a while either. */
+export function isRefusal(error: unknown): error is EciError {
+  return (
+    error instanceof EciError &&
+    !error.isOutcomeUnknown &&
+    !isRetryable(error.httpStatus, error.apiCode) &&
+    // The token is in use: by another run of the same request.
+    !/Idempotent|Conflict|Processing/i.test(error.apiCode)
+  )
+}

@@ -1,0 +1,129 @@
+/** `vnode bootstrap`: one VNode for this cluster, registered once, and Ready. Whatever is retried, killed or run twice. */
+import { VnodeError } from '../core/errors.ts'
+import { vnodeNames } from '../core/vnode/identity.ts'
+import type { EciClient } from '../eci/virtual-node.ts'
+import type { KubeClient } from '../kube/api.ts'
+import { type Clock, systemClock } from '../kube/clock.ts'
+import { EventWriter } from '../kube/event.ts'
+import { awaitNode } from './await-node.ts'
+import { type ClusterFacts, readCluster } from './cluster.ts'
+import { Identity } from './identity.ts'
+import { checkNetwork } from './network-check.ts'
+import { type Notice, Progress } from './progress.ts'
+import { type Intent, SecretRecord } from './record.ts'
+import { type Registration, register } from './register.ts'
+import type { BootstrapSettings } from './settings.ts'
+import { checkVirtualNode, clusterTagOf, fingerprintOf, type PlainRequest, plainRequest } from './wish.ts'
+
+export interface BootstrapOptions {
+  readonly settings: BootstrapSettings
+  readonly client: KubeClient
+  readonly eci: EciClient
+  readonly userAgent: string
+  readonly say: (notice: Notice) => void
+  readonly signal: AbortSignal
+  /** A random UUID each. */
+  readonly uuid: () => string
+  /** So many random characters of a-z and 0-9. */
+  readonly random: (length: number) => string
+  readonly clock?: Clock
+}
+
+/** Throws an EciError, an ApiError, or a VnodeError with what to do next. */
+export async function runBootstrap(options: BootstrapOptions): Promise<Registration> {
+  const { settings, client, eci, say, signal, clock = systemClock } = options
+  const { installNamespace: namespace, prefix } = settings
+  const events = new EventWriter({ client })
+  const involved = { namespace, name: vnodeNames(prefix).record }
+  const progress = new Progress({ say, events, involved })
+  try {
+    const registration = await registerVnode({ ...options, clock }, progress)
+    const { virtualNodeId, nodeName } = registration
+    await awaitNode({
+      client,
+      eci,
+      virtualNodeId,
+      nodeName,
+      waitMs: settings.waitMs,
+      progress,
+      clock,
+      signal,
+    })
+    progress.tell({ reason: 'VnodeReady', message: `Node ${nodeName} of VNode ${virtualNodeId} is Ready` })
+    return registration
+  } catch (error) {
+    if (error instanceof VnodeError && !signal.aborted)
+      progress.tell({ reason: 'VnodeNotRegistered', message: error.message, isWarning: true })
+    throw error
+  } finally {
+    await events.idle()
+  }
+}
+
+type Parts = BootstrapOptions & { readonly clock: Clock }
+
+async function registerVnode(options: Parts, progress: Progress): Promise<Registration> {
+  const { settings, client, eci, signal, clock, uuid } = options
+  const { virtualNode, installNamespace: namespace, prefix } = settings
+  checkVirtualNode(virtualNode)
+  progress.say('Cluster', 'reading what the cluster says of itself')
+  const facts = await readCluster(client)
+  const server = settings.apiserver ?? facts.publishedServer ?? client.server
+  const identity = identityOf(options, { facts, server, progress })
+  const given = await identity.readGiven()
+  const request = plainRequest(eci.regionId, settings, facts)
+  if (request.clusterDNS === undefined)
+    progress.say('Cluster', 'there is no Service kube-system/kube-dns; Pods on the VNode get no cluster DNS')
+  const fingerprint = fingerprintOf(request, { server, credential: given ?? `${facts.caPem}` })
+  const makeIntent = async (): Promise<Intent> => {
+    const { kind, kubeconfig, ...token } = await identity.mint(given)
+    return { request: withSecrets(request, uuid(), kubeconfig), fingerprint, identity: kind, ...token }
+  }
+  return register({
+    records: new SecretRecord({
+      client,
+      namespace,
+      name: vnodeNames(prefix).record,
+      attempt: uuid(),
+      now: () => new Date(),
+    }),
+    eci,
+    identity,
+    check: async () => {
+      identity.check(given)
+      await checkNetwork({ eci, virtualNode, progress, signal })
+    },
+    makeIntent,
+    wish: {
+      name: virtualNode.name,
+      regionId: eci.regionId,
+      fingerprint,
+      isAdditional: settings.isAdditional,
+    },
+    clusterTag: clusterTagOf(facts),
+    progress,
+    clock,
+    now: Date.now,
+    signal,
+  })
+}
+
+interface IdentityParts {
+  readonly facts: ClusterFacts
+  readonly server: string
+  readonly progress: Progress
+}
+
+function identityOf(options: Parts, { facts, server, progress }: IdentityParts): Identity {
+  const { settings, client, userAgent, signal, clock, random } = options
+  const { caPem, serviceIPs } = facts
+  const now = () => new Date()
+  return new Identity({
+    ...{ client, settings, server, caPem, serviceIPs, userAgent, progress },
+    ...{ clock, signal, random, now },
+  })
+}
+
+function withSecrets(request: PlainRequest, clientToken: string, kubeconfig: string): Intent['request'] {
+  return { ...request, clientToken, kubeConfig: Buffer.from(kubeconfig).toString('base64') }
+}

@@ -1,0 +1,80 @@
+/** One run of `vnode bootstrap` as tests settle it; apart from the other helpers, so that a process of its own starts fast with it. */
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { Notice } from '../../src/bootstrap/progress.ts'
+import type { Registration } from '../../src/bootstrap/register.ts'
+import { runBootstrap } from '../../src/bootstrap/run.ts'
+import type { BootstrapSettings } from '../../src/bootstrap/settings.ts'
+import type { IdentityKind } from '../../src/core/vnode/identity.ts'
+import type { EciClient } from '../../src/eci/virtual-node.ts'
+import type { KubeClient } from '../../src/kube/api.ts'
+
+export interface RunOptions {
+  /** The API server's URL. */
+  readonly url: string
+  /** Namespace and prefix of the installation, and the VNode's name. */
+  readonly name: string
+  readonly identity?: IdentityKind
+  readonly settings?: Partial<BootstrapSettings>
+  readonly client: KubeClient
+  readonly eci: EciClient
+  readonly onNotice?: (notice: Notice) => void
+  readonly signal?: AbortSignal
+}
+
+export interface BootstrapRun {
+  readonly registration: Registration
+  readonly notices: readonly Notice[]
+}
+
+export async function runWith(options: RunOptions): Promise<BootstrapRun> {
+  const { client, eci, onNotice, signal = new AbortController().signal } = options
+  const notices: Notice[] = []
+  const registration = await runBootstrap({
+    settings: bootstrapSettings(options),
+    client,
+    eci,
+    userAgent: 'vnode-profile/0 (integration test)',
+    say: notice => {
+      notices.push(notice)
+      onNotice?.(notice)
+    },
+    signal,
+    uuid: randomUUID,
+    random: randomCharacters,
+  })
+  return { registration, notices }
+}
+
+function bootstrapSettings({
+  url,
+  name,
+  identity = 'tls-bootstrap',
+  settings,
+}: RunOptions): BootstrapSettings {
+  return {
+    installNamespace: name,
+    prefix: name,
+    virtualNode: {
+      name,
+      // Those of the fake's network.
+      vSwitchIds: ['vsw-7xv2yk45qp5etidgf0001'],
+      securityGroupId: 'sg-7xv5tcch4kjdr65t0001',
+      tags: [],
+      taints: [],
+      hasPublicNetwork: false,
+    },
+    identity: { kind: identity },
+    apiserver: url,
+    isEciLocal: true,
+    leastCredentialLifeMs: 30 * 86_400_000,
+    // Tests of one cluster have VNodes of their own.
+    isAdditional: true,
+    isReachChecked: true,
+    waitMs: 240_000,
+    ...settings,
+  }
+}
+
+function randomCharacters(length: number): string {
+  return [...randomBytes(length)].map(byte => (byte % 36).toString(36)).join('')
+}

@@ -1,0 +1,100 @@
+/** `vnode bootstrap` from nothing to a Node that is Ready: a real API server, a fake of ECI whose VNodes join with what they are sent. */
+import t from 'tap'
+import { startTestApprover } from '../helpers/approver.ts'
+import {
+  BOOTSTRAP_CONTROL_PLANE,
+  bootstrap,
+  bootstrapName,
+  grantVnodes,
+  leftBy,
+  prepareBootstrap,
+  recordOf,
+} from '../helpers/bootstrap.ts'
+import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
+import { eciClient } from '../helpers/eci-client.ts'
+import { fakeEci } from '../helpers/fake-eci/server.ts'
+
+const controlPlane = await controlPlaneOrSkip(t, BOOTSTRAP_CONTROL_PLANE)
+
+if (controlPlane !== undefined) {
+  await grantVnodes(controlPlane)
+  const approver = await startTestApprover(t, { controlPlane })
+  const { metadata } = await controlPlane.ask('GET', '/api/v1/namespaces/kube-system')
+  await controlPlane.ask('POST', '/api/v1/namespaces/kube-system/services', {
+    body: { metadata: { name: 'kube-dns' }, spec: { clusterIP: '10.0.0.10', ports: [{ port: 53 }] } },
+  })
+
+  t.test('by TLS bootstrap, with our approver', async t => {
+    const name = bootstrapName(t)
+    const fake = await fakeEci(t)
+    const eci = eciClient(t, fake)
+    const kubeconfig = await prepareBootstrap({ controlPlane, name })
+    const { registration, notices } = await bootstrap({ controlPlane, name, eci, kubeconfig })
+    t.comment(notices.map(({ reason, message }) => `${reason}: ${message}`).join('\n'))
+    const [virtualNode, ...more] = fake.virtualNodes
+    t.strictSame(more, [])
+    t.match(registration, { virtualNodeId: virtualNode?.id, how: 'created' })
+    t.match(virtualNode, {
+      name,
+      isTlsBootstrap: true,
+      clusterDns: '10.0.0.10',
+      tags: [{ Key: 'vnode-profile.io/cluster', Value: metadata.uid }],
+    })
+    const node = await controlPlane.ask('GET', `/api/v1/nodes/cn-hangzhou.${virtualNode?.id}`)
+    t.match(node.status, { conditions: [{ type: 'Ready', status: 'True' }] })
+    const record = await recordOf(controlPlane, name)
+    t.match(record, {
+      virtualNodeId: virtualNode?.id,
+      name,
+      regionId: 'cn-hangzhou',
+      requestId: /^[0-9A-F-]{36}$/,
+    })
+    t.strictSame(await leftBy(controlPlane, name), ['bootstrap-token', `secret/${name}-vnode`])
+    t.ok(
+      approver.log.some(
+        ({ msg, requester }) => msg === 'approved' && /^system:bootstrap:/.test(String(requester)),
+      ),
+    )
+    const events = `/api/v1/namespaces/${name}/events`
+    const found = await controlPlane.waitForAll(events, list => list.length >= 2, { timeout: 60_000 })
+    t.strictSame(found.map(({ reason }) => reason).sort(), ['VnodeReady', 'VnodeRegistered'])
+
+    const again = await bootstrap({ controlPlane, name, eci, kubeconfig })
+    t.match(again.registration, { virtualNodeId: virtualNode?.id, how: 'known' })
+    t.equal(fake.callsOf('CreateVirtualNode').length, 1)
+  })
+
+  t.test('by a ServiceAccount', async t => {
+    const name = bootstrapName(t)
+    const fake = await fakeEci(t)
+    const eci = eciClient(t, fake)
+    const identity = 'service-account'
+    const kubeconfig = await prepareBootstrap({ controlPlane, name, identity })
+    const { registration } = await bootstrap({ controlPlane, name, identity, eci, kubeconfig })
+    t.match(fake.virtualNodes, [{ id: registration.virtualNodeId, isTlsBootstrap: false }])
+    t.strictSame(await leftBy(controlPlane, name), [
+      `secret/${name}-vnode`,
+      `secret/${name}-vnode-token`,
+      `serviceaccount/${name}-vnode`,
+    ])
+  })
+
+  t.test('by a kubeconfig that was given', async t => {
+    const name = bootstrapName(t)
+    const fake = await fakeEci(t)
+    const eci = eciClient(t, fake)
+    const identity = 'kubeconfig'
+    const kubeconfig = await prepareBootstrap({ controlPlane, name, identity, secrets: ['given'] })
+    const admin = await controlPlane.kubectl(['config', 'view', '--raw'])
+    await controlPlane.ask('POST', `/api/v1/namespaces/${name}/secrets`, {
+      body: { metadata: { name: 'given' }, stringData: { kubeconfig: admin.stdout } },
+    })
+    const settings = {
+      identity: { kind: identity, kubeconfigSecret: { name: 'given', key: 'kubeconfig' } },
+      leastCredentialLifeMs: 3_600_000,
+    } as const
+    const { registration } = await bootstrap({ controlPlane, name, identity, settings, eci, kubeconfig })
+    t.match(fake.virtualNodes, [{ id: registration.virtualNodeId }])
+    t.strictSame(await leftBy(controlPlane, name), [`secret/${name}-vnode`, 'secret/given'])
+  })
+}
