@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { ECSRAMRoleCredentialsProvider, OIDCRoleArnCredentialsProvider } from '@alicloud/credentials'
 import { messageOf, VnodeError } from '../core/errors.ts'
 import type { AccessKey, CredentialSettings } from '../core/vnode/credential-settings.ts'
-import { redact } from './redact.ts'
+import { redact, SHORT_RUN } from './redact.ts'
 
 export type Credentials = AccessKey
 
@@ -24,9 +24,13 @@ export function credentialSource(settings: CredentialSettings): CredentialSource
       if (!accessKeyId || !accessKeySecret) throw new Error('the answer has no AccessKey')
       return { accessKeyId, accessKeySecret, securityToken }
     } catch (error) {
-      throw new VnodeError('CREDENTIALS', `${describe(settings)}: ${redact(messageOf(error), secrets)}`, {
-        next: advice(settings),
-      })
+      throw new VnodeError(
+        'CREDENTIALS',
+        `${describe(settings)}: ${redact(messageOf(error), secrets, SHORT_RUN)}`,
+        {
+          next: advice(settings),
+        },
+      )
     }
   }
 }

@@ -15,6 +15,8 @@ export interface EciErrorDetails {
   readonly product: string
   /** How often the call was sent. */
   readonly attempts: number
+  /** In place of what the code suggests. */
+  readonly next?: string | undefined
 }
 
 /**
@@ -29,7 +31,7 @@ export class EciError extends VnodeError {
   readonly attempts: number
 
   constructor(details: EciErrorDetails) {
-    super('ECI', describe(details), { next: adviceFor(details) })
+    super('ECI', describe(details), { next: details.next ?? adviceFor(details) })
     this.name = 'EciError'
     this.action = details.action
     this.apiCode = details.apiCode

@@ -84,7 +84,8 @@ export class SignedApi {
       const outcome = await this.#attempt({ action, body, secrets, signal })
       if ('answer' in outcome) return outcome.answer
       const { failure } = outcome
-      if (attempt >= retrying.attempts || !isRetryable(failure.httpStatus, failure.apiCode))
+      const isFinal = failure.isFinal === true || !isRetryable(failure.httpStatus, failure.apiCode)
+      if (attempt >= retrying.attempts || isFinal)
         throw new EciError({ action, product: this.#options.product, attempts: attempt, ...failure })
       const delayMs = delayBefore(attempt, retrying, failure.retryAfterSeconds)
       onRetry?.({ action, attempt, delayMs, reason: failure.apiCode || failure.reason })
@@ -102,7 +103,7 @@ export class SignedApi {
     } catch (error) {
       if (signal?.aborted) throw signal.reason
       if (error instanceof VnodeError) throw error
-      return { failure: { apiCode: '', httpStatus: 0, reason: redact(networkReason(error, origin), hidden) } }
+      return { failure: networkFailure(error, origin, hidden) }
     }
   }
 
@@ -155,6 +156,9 @@ interface Failure {
   readonly requestId?: string | undefined
   readonly reason: string
   readonly retryAfterSeconds?: number | undefined
+  /** Another attempt would end the same. */
+  readonly isFinal?: boolean
+  readonly next?: string | undefined
 }
 
 type Outcome = { readonly answer: Answer } | { readonly failure: Failure }
@@ -194,12 +198,26 @@ function notAnAnswer(status: number, text: string): string {
   return `the answer is not JSON${title === undefined ? '' : ` but a page "${title.trim()}"`} (status ${status})`
 }
 
+/** Codes of Node's TLS for a certificate that is not trusted, or is another's. */
+const UNTRUSTED = /CERT|^UNABLE_TO_/
+const TRUST = 'Name the authority that signed it with --eci-ca FILE, or check whose endpoint this is.'
+
 /** undici's messages may name the address, never the body. */
-function networkReason(error: unknown, origin: string): string {
+function networkFailure(error: unknown, origin: string, secrets: readonly (string | undefined)[]): Failure {
   const host = new URL(origin).host
-  if (error instanceof DOMException && error.name === 'TimeoutError') return `no answer from ${host} in time`
   const code = asString(own(asRecord(error), 'code')) ?? ''
-  return `no answer from ${host}: ${messageOf(error)}${code === '' ? '' : ` (${code})`}`
+  const isLate = error instanceof DOMException && error.name === 'TimeoutError'
+  const detail = `${messageOf(error)}${code === '' ? '' : ` (${code})`}`
+  const reason = isLate ? `no answer from ${host} in time` : `no answer from ${host}: ${detail}`
+  const isUntrusted = UNTRUSTED.test(code)
+  return {
+    apiCode: '',
+    httpStatus: 0,
+    reason: redact(reason, secrets),
+    // A name that does not exist, unlike one that cannot be looked up now (EAI_AGAIN); a proxy that wants a password.
+    isFinal: isUntrusted || code === 'ENOTFOUND' || /\b407\b/.test(reason),
+    next: isUntrusted ? TRUST : undefined,
+  }
 }
 
 /** Doubling, with jitter over the upper half, so that many clients that were throttled together come back apart. */

@@ -23,10 +23,10 @@ export interface Authority {
 }
 
 /** A certificate authority for one control plane. It shares no code with the certificates that are under test. */
-export async function makeAuthority(): Promise<Authority> {
+export async function makeAuthority(name = 'control-plane'): Promise<Authority> {
   const [keyPem, leafKeyPem] = await Promise.all([makeKey(), makeKey()])
   const signer = forge.pki.privateKeyFromPem(keyPem)
-  const issuer = [{ name: 'commonName', value: 'control-plane' }]
+  const issuer = [{ name: 'commonName', value: name }]
   let issued = 0
 
   const issue = (ofKey: string, subject: forge.pki.CertificateField[], extensions: object[]): string => {

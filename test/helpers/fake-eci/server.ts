@@ -101,7 +101,7 @@ export async function fakeEci(t: Test, options: FakeEciOptions = {}): Promise<Fa
 }
 
 export async function startFakeEci(options: FakeEciOptions = {}): Promise<FakeEci> {
-  const authority = await makeAuthority()
+  const authority = await makeAuthority('fake-eci')
   const names = options.names ?? []
   const tls = { cert: authority.issueServer(names), key: authority.leafKeyPem }
   const fake = new FakeEci(options, authority.certPem, tls)

@@ -223,17 +223,19 @@ t.test("an answer that quotes what it was sent, or a library's error, shows no s
 
 t.test('an endpoint that is not there, or whose certificate nobody signed, is named', async t => {
   const fake = await fakeEci(t, { joins: false })
-  const once = { retrying: { attempts: 1 } }
-  const stranger = eciClient(t, fake, { ...once, extraCa: undefined })
-  await t.rejects(stranger.describeVirtualNodes(), {
-    message: /^DescribeVirtualNodes: no answer from 127\.0\.0\.1:\d+: .*certificate/,
-    next: /Check the network/,
-    isOutcomeUnknown: true,
+  const stranger = eciClient(t, fake, { extraCa: undefined })
+  const untrusted = await stranger.describeVirtualNodes().catch(error => error)
+  t.match(untrusted.message, /^DescribeVirtualNodes: no answer from 127\.0\.0\.1:\d+: .*certificate/)
+  t.match(untrusted, { next: /--eci-ca/, attempts: 1 }, 'not tried again')
+  const nameless = eciClient(t, fake, { endpoint: 'https://eci.no-such-region.invalid' })
+  t.match(await nameless.describeVirtualNodes().catch(error => error), {
+    message: /no-such-region/,
+    next: /the region/,
   })
-  const nowhere = eciClient(t, fake, { ...once, endpoint: 'https://127.0.0.1:1' })
-  await t.rejects(nowhere.describeVirtualNodes(), {
-    message: /no answer from 127\.0\.0\.1:1: .*ECONNREFUSED/,
-  })
+  const nowhere = eciClient(t, fake, { endpoint: 'https://127.0.0.1:1' })
+  const refused = await nowhere.describeVirtualNodes().catch(error => error)
+  t.match(refused.message, /no answer from 127\.0\.0\.1:1: .*ECONNREFUSED.*5 attempts/)
+  t.match(refused, { next: /Check the network/, isOutcomeUnknown: true })
 })
 
 t.test('without another endpoint it is the one of the region', async t => {
