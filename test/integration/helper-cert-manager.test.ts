@@ -42,11 +42,11 @@ if (controlPlane !== undefined) {
     t.strictSame(configuration.metadata.annotations, {
       'cert-manager.io/inject-ca-from': `${NAME}/${NAME}-webhook`,
     })
-    t.strictSame(bundlesOf(configuration), [undefined, undefined])
+    t.strictSame(bundlesOf(configuration), [undefined, undefined, undefined], 'Pods, DaemonSets, the probe')
     t.equal((await controlPlane.request('GET', helper.secretPath)).status, 404)
     await inject(caBundle)
     await helper.metric('probes_total', { outcome: 'ok' }, 1)
-    t.strictSame(bundlesOf(await helper.registered('mutating')), [caBundle, caBundle])
+    t.strictSame(bundlesOf(await helper.registered('mutating')), [caBundle, caBundle, caBundle])
     t.equal(
       (await helper.metrics()).sum('vnode_profile_helper_registration_writes_total', { cause: 'edited' }),
       undefined,
@@ -64,8 +64,8 @@ if (controlPlane !== undefined) {
       contentType: 'application/strategic-merge-patch+json',
     })
     await helper.event('RegistrationHealed', /foreign.example.com is not ours/)
-    const healed = await helper.registered('mutating', ({ webhooks }) => webhooks.length === 2)
-    t.strictSame(bundlesOf(healed), [caBundle, caBundle])
+    const healed = await helper.registered('mutating', ({ webhooks }) => webhooks.length === 3)
+    t.strictSame(bundlesOf(healed), [caBundle, caBundle, caBundle])
     await controlPlane.ask('PATCH', helper.path('mutating'), {
       body: { metadata: { annotations: null } },
       contentType: 'application/merge-patch+json',
