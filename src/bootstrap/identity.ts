@@ -16,7 +16,7 @@ import { isStatus, type KubeClient } from '../kube/api.ts'
 import { type Clock, sleep } from '../kube/clock.ts'
 import { resourcePath } from '../kube/path.ts'
 import { checkServer } from './cluster.ts'
-import { probeKubeconfig } from './kubeconfig-probe.ts'
+import { type ConnectAs, probeKubeconfig } from './kubeconfig-probe.ts'
 import type { Progress } from './progress.ts'
 import type { BootstrapToken, Intent } from './record.ts'
 import type { BootstrapSettings } from './settings.ts'
@@ -25,13 +25,13 @@ export interface IdentityOptions {
   readonly client: Pick<KubeClient, 'request' | 'apply'>
   readonly settings: Pick<
     BootstrapSettings,
-    'installNamespace' | 'prefix' | 'identity' | 'isReachChecked' | 'leastCredentialLifeMs' | 'isEciLocal'
+    'installNamespace' | 'prefix' | 'identity' | 'isReachChecked' | 'leastCredentialLifeMs'
   >
   /** The API server's address for VNodes; of kind `kubeconfig` it brings its own. */
   readonly server: string
   readonly caPem: string | undefined
   readonly serviceIPs: readonly string[]
-  readonly userAgent: string
+  readonly connectAs: ConnectAs
   readonly progress: Progress
   readonly clock: Clock
   readonly now: () => Date
@@ -82,7 +82,7 @@ export class Identity {
   check(given: string | undefined): void {
     const { settings, server, caPem, serviceIPs } = this.#options
     if (settings.identity.kind === 'kubeconfig') return void this.#judge(given)
-    checkServer(server, { serviceIPs, isEciLocal: settings.isEciLocal })
+    checkServer(server, { serviceIPs })
     if (caPem !== undefined) return
     throw new VnodeError('API', "the API server's CA is in no ConfigMap (kube-system/kube-root-ca.crt)", {
       next: 'Kubernetes 1.20 and newer publish it. Give a kubeconfig in a Secret instead: bootstrap.identity.kind kubeconfig.',
@@ -94,10 +94,9 @@ export class Identity {
     const { settings, progress, serviceIPs, now } = this.#options
     const { name = '', key = '' } = settings.identity.kubeconfigSecret ?? {}
     if (given === undefined) throw missing(settings.installNamespace, name, key)
-    const { leastCredentialLifeMs: leastLifeMs, isEciLocal } = settings
+    const { leastCredentialLifeMs: leastLifeMs } = settings
     const { text, warnings, problems } = judgeKubeconfig(given, {
       serviceIPs,
-      isEciLocal,
       now: now(),
       leastLifeMs,
     })
@@ -136,11 +135,11 @@ export class Identity {
 
   /** Tries what is sent to ECI as a VNode would. Throws what keeps a VNode from using it. */
   async prove({ identity, request }: Intent): Promise<void> {
-    const { settings, userAgent, progress, clock, signal } = this.#options
+    const { settings, connectAs, progress, clock, signal } = this.#options
     if (!settings.isReachChecked) return
     const text = Buffer.from(request.kubeConfig, 'base64').toString('utf8')
     progress.say('Identity', 'trying the kubeconfig for the VNode')
-    await probeKubeconfig(text, { identity, userAgent, clock, signal })
+    await probeKubeconfig(text, { identity, connectAs, clock, signal })
   }
 
   #render(token: string): string {

@@ -5,12 +5,15 @@ import { asRecord, asRecords, asString, own } from '../core/kubernetes/objects.t
 import type { IdentityKind } from '../core/vnode/identity.ts'
 import { ApiError, isStatus, type KubeClient } from '../kube/api.ts'
 import { type Clock, sleep } from '../kube/clock.ts'
-import { connectDirectly } from '../kube/direct.ts'
+import type { DirectSettings } from '../kube/direct.ts'
 import { resourcePath } from '../kube/path.ts'
+
+/** A client by the values of a kubeconfig. */
+export type ConnectAs = (access: Omit<DirectSettings, 'userAgent'>) => KubeClient
 
 export interface ProbeOptions {
   readonly identity: IdentityKind
-  readonly userAgent: string
+  readonly connectAs: ConnectAs
   readonly clock: Clock
   readonly signal: AbortSignal
 }
@@ -36,7 +39,7 @@ const LIMIT_MS = 20_000
 /** Throws a VnodeError with what to do next. */
 export async function probeKubeconfig(text: string, options: ProbeOptions): Promise<void> {
   const { identity, clock, signal } = options
-  const client = clientOf(text, options.userAgent)
+  const client = clientOf(text, options.connectAs)
   const right = identity === 'tls-bootstrap' ? CERTIFICATE : NODE
   const end = clock.now() + LIMIT_MS
   try {
@@ -100,7 +103,7 @@ function unknownCredential({ server }: KubeClient, identity: IdentityKind): Vnod
 }
 
 /** Of a kubeconfig that was judged, or that we have rendered: one cluster, one user, no files. */
-function clientOf(text: string, userAgent: string): KubeClient {
+function clientOf(text: string, connectAs: ConnectAs): KubeClient {
   const config = asRecord(parse(text, { maxAliasCount: 0 }))
   const part = (list: string, name: string) => asRecord(own(asRecords(own(config, list))[0], name))
   const [cluster, user] = [part('clusters', 'cluster'), part('users', 'user')]
@@ -109,7 +112,7 @@ function clientOf(text: string, userAgent: string): KubeClient {
     const value = plain(record, key)
     return value === undefined ? undefined : Buffer.from(value, 'base64').toString('utf8')
   }
-  return connectDirectly({
+  return connectAs({
     server: plain(cluster, 'server') ?? '',
     caPem: decoded(cluster, 'certificate-authority-data'),
     servername: plain(cluster, 'tls-server-name'),
@@ -117,6 +120,5 @@ function clientOf(text: string, userAgent: string): KubeClient {
     token: plain(user, 'token'),
     certificatePem: decoded(user, 'client-certificate-data'),
     keyPem: decoded(user, 'client-key-data'),
-    userAgent,
   })
 }

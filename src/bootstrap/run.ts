@@ -8,6 +8,7 @@ import { EventWriter } from '../kube/event.ts'
 import { awaitNode } from './await-node.ts'
 import { type ClusterFacts, readCluster } from './cluster.ts'
 import { Identity } from './identity.ts'
+import type { ConnectAs } from './kubeconfig-probe.ts'
 import { checkNetwork } from './network-check.ts'
 import { type Notice, Progress } from './progress.ts'
 import { type Intent, SecretRecord } from './record.ts'
@@ -19,7 +20,8 @@ export interface BootstrapOptions {
   readonly settings: BootstrapSettings
   readonly client: KubeClient
   readonly eci: EciClient
-  readonly userAgent: string
+  /** By which what a VNode is given is tried. */
+  readonly connectAs: ConnectAs
   readonly say: (notice: Notice) => void
   readonly signal: AbortSignal
   /** A random UUID each. */
@@ -115,11 +117,11 @@ interface IdentityParts {
 }
 
 function identityOf(options: Parts, { facts, server, progress }: IdentityParts): Identity {
-  const { settings, client, userAgent, signal, clock, random } = options
+  const { settings, client, connectAs, signal, clock, random } = options
   const { caPem, serviceIPs } = facts
   const now = () => new Date()
   return new Identity({
-    ...{ client, settings, server, caPem, serviceIPs, userAgent, progress },
+    ...{ client, settings, server, caPem, serviceIPs, connectAs, progress },
     ...{ clock, signal, random, now },
   })
 }

@@ -9,8 +9,6 @@ export interface BootstrapSettings {
   readonly identity: IdentitySettings
   /** `https://host:port` as a VNode reaches it; undefined: as the cluster says itself. */
   readonly apiserver?: string | undefined
-  /** See {@link ClusterAddresses}. */
-  readonly isEciLocal: boolean
   /** A credential that ends before that is refused. */
   readonly leastCredentialLifeMs: number
   /** Other VNodes may be in this cluster. */

@@ -1,15 +1,17 @@
 /** The request that the settings ask for. */
 import { createHash } from 'node:crypto'
 import { VnodeError } from '../core/errors.ts'
+import { OWN_PREFIX } from '../core/names.ts'
 import { virtualNodeNameProblem } from '../core/vnode/virtual-node-name.ts'
+import { CLUSTER_TAG, isOwnTag, settingNames, settingTags } from '../core/vnode/virtual-node-tags.ts'
 import type { CreateVirtualNodeRequest, Tag } from '../eci/virtual-node.ts'
 import type { ClusterFacts } from './cluster.ts'
 import type { BootstrapSettings, VirtualNodeSettings } from './settings.ts'
 
-/** By which VNodes of a cluster are known at ECI: the uid of its namespace kube-system. */
-export const CLUSTER_TAG = 'vnode-profile.io/cluster'
 const MOST_VSWITCHES = 10
 const MOST_TAGS = 20
+/** The cluster's, and one for each setting that an update has to know. */
+const OWN_TAGS = 1 + settingNames().length
 
 export type PlainRequest = Omit<CreateVirtualNodeRequest, 'clientToken' | 'kubeConfig'>
 
@@ -25,8 +27,10 @@ export function checkVirtualNode({ name, vSwitchIds, securityGroupId, tags }: Vi
       ? undefined
       : `A VNode has 1 to ${MOST_VSWITCHES} vSwitches, not ${vSwitchIds.length}.`,
     securityGroupId === '' ? 'A VNode has a security group.' : undefined,
-    tags.length < MOST_TAGS ? undefined : `A VNode has at most ${MOST_TAGS} tags, ours included.`,
-    tags.some(({ key }) => key === CLUSTER_TAG) ? `The tag ${CLUSTER_TAG} is ours to set.` : undefined,
+    tags.length <= MOST_TAGS - OWN_TAGS
+      ? undefined
+      : `A VNode has at most ${MOST_TAGS - OWN_TAGS} tags besides ours.`,
+    tags.some(({ key }) => isOwnTag(key)) ? `Tags that begin with ${OWN_PREFIX} are ours to set.` : undefined,
   ].filter(problem => problem !== undefined)
   if (problems.length > 0)
     throw new VnodeError('BAD_SETTINGS', problems.join(' '), {
@@ -52,12 +56,17 @@ export function plainRequest(
     tlsBootstrapEnabled: identity.kind === 'tls-bootstrap' || undefined,
     taint: taints.length === 0 ? undefined : taints,
   }
+  const remembered = {
+    clusterDNS: optional.clusterDNS ?? '',
+    clusterDomain: clusterDomain ?? '',
+    customResources: customResources ?? '',
+  }
   return {
     regionId,
     vSwitchId: vSwitchIds.join(','),
     securityGroupId,
     virtualNodeName: name,
-    tag: [clusterTagOf(facts), ...tags],
+    tag: [clusterTagOf(facts), ...settingTags(remembered), ...tags],
     ...withoutUndefined(optional),
   }
 }

@@ -7,6 +7,7 @@ import type { BootstrapSettings } from '../../src/bootstrap/settings.ts'
 import type { IdentityKind } from '../../src/core/vnode/identity.ts'
 import type { EciClient } from '../../src/eci/virtual-node.ts'
 import type { KubeClient } from '../../src/kube/api.ts'
+import { connectDirectly } from '../../src/kube/direct.ts'
 
 export interface RunOptions {
   /** The API server's URL. */
@@ -26,6 +27,13 @@ export interface BootstrapRun {
   readonly notices: readonly Notice[]
 }
 
+/** Where the control plane seems to be in the VPC: its own address is a loopback one. */
+export const VPC_APISERVER = 'https://192.168.0.10:6443'
+
+function routed(server: string, url: string): string {
+  return server === VPC_APISERVER ? url : server
+}
+
 export async function runWith(options: RunOptions): Promise<BootstrapRun> {
   const { client, eci, onNotice, signal = new AbortController().signal } = options
   const notices: Notice[] = []
@@ -33,7 +41,12 @@ export async function runWith(options: RunOptions): Promise<BootstrapRun> {
     settings: bootstrapSettings(options),
     client,
     eci,
-    userAgent: 'vnode-profile/0 (integration test)',
+    connectAs: access =>
+      connectDirectly({
+        ...access,
+        server: routed(access.server, options.url),
+        userAgent: 'vnode-profile/test',
+      }),
     say: notice => {
       notices.push(notice)
       onNotice?.(notice)
@@ -45,12 +58,7 @@ export async function runWith(options: RunOptions): Promise<BootstrapRun> {
   return { registration, notices }
 }
 
-function bootstrapSettings({
-  url,
-  name,
-  identity = 'tls-bootstrap',
-  settings,
-}: RunOptions): BootstrapSettings {
+function bootstrapSettings({ name, identity = 'tls-bootstrap', settings }: RunOptions): BootstrapSettings {
   return {
     installNamespace: name,
     prefix: name,
@@ -64,8 +72,7 @@ function bootstrapSettings({
       hasPublicNetwork: false,
     },
     identity: { kind: identity },
-    apiserver: url,
-    isEciLocal: true,
+    apiserver: VPC_APISERVER,
     leastCredentialLifeMs: 30 * 86_400_000,
     // Tests of one cluster have VNodes of their own.
     isAdditional: true,

@@ -12,6 +12,7 @@ import {
   recordOf,
 } from '../helpers/bootstrap.ts'
 import { BootstrapProcess, bundleBootstrap } from '../helpers/bootstrap-process.ts'
+import { VPC_APISERVER } from '../helpers/bootstrap-run.ts'
 import { type ControlPlane, controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import { eciClient } from '../helpers/eci-client.ts'
 import { type FakeEci, fakeEci } from '../helpers/fake-eci/server.ts'
@@ -95,8 +96,9 @@ const controlPlane = await controlPlaneOrSkip(t, BOOTSTRAP_CONTROL_PLANE)
 
 if (controlPlane !== undefined) {
   await grantVnodes(controlPlane)
+  const routes = { [VPC_APISERVER]: controlPlane.url }
   await startTestApprover(t, { controlPlane })
-  const fake = await fakeEci(t)
+  const fake = await fakeEci(t, { routes })
   const program = await bundleBootstrap()
   const world = { program, controlPlane, fake, eci: eciClient(t, fake) }
   const measured = {

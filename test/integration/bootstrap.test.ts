@@ -10,6 +10,7 @@ import {
   prepareBootstrap,
   recordOf,
 } from '../helpers/bootstrap.ts'
+import { VPC_APISERVER } from '../helpers/bootstrap-run.ts'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import { eciClient } from '../helpers/eci-client.ts'
 import { fakeEci } from '../helpers/fake-eci/server.ts'
@@ -18,6 +19,7 @@ const controlPlane = await controlPlaneOrSkip(t, BOOTSTRAP_CONTROL_PLANE)
 
 if (controlPlane !== undefined) {
   await grantVnodes(controlPlane)
+  const routes = { [VPC_APISERVER]: controlPlane.url }
   const approver = await startTestApprover(t, { controlPlane })
   const { metadata } = await controlPlane.ask('GET', '/api/v1/namespaces/kube-system')
   await controlPlane.ask('POST', '/api/v1/namespaces/kube-system/services', {
@@ -26,7 +28,7 @@ if (controlPlane !== undefined) {
 
   t.test('by TLS bootstrap, with our approver', async t => {
     const name = bootstrapName(t)
-    const fake = await fakeEci(t)
+    const fake = await fakeEci(t, { routes })
     const eci = eciClient(t, fake)
     const kubeconfig = await prepareBootstrap({ controlPlane, name })
     const { registration, notices } = await bootstrap({ controlPlane, name, eci, kubeconfig })
@@ -38,7 +40,10 @@ if (controlPlane !== undefined) {
       name,
       isTlsBootstrap: true,
       clusterDns: '10.0.0.10',
-      tags: [{ Key: 'vnode-profile.io/cluster', Value: metadata.uid }],
+      tags: [
+        { Key: 'vnode-profile.io/cluster', Value: metadata.uid },
+        { Key: 'vnode-profile.io/cluster-dns', Value: '10.0.0.10' },
+      ],
     })
     const node = await controlPlane.ask('GET', `/api/v1/nodes/cn-hangzhou.${virtualNode?.id}`)
     t.match(node.status, { conditions: [{ type: 'Ready', status: 'True' }] })
@@ -66,7 +71,7 @@ if (controlPlane !== undefined) {
 
   t.test('by a ServiceAccount', async t => {
     const name = bootstrapName(t)
-    const fake = await fakeEci(t)
+    const fake = await fakeEci(t, { routes })
     const eci = eciClient(t, fake)
     const identity = 'service-account'
     const kubeconfig = await prepareBootstrap({ controlPlane, name, identity })
@@ -81,13 +86,16 @@ if (controlPlane !== undefined) {
 
   t.test('by a kubeconfig that was given', async t => {
     const name = bootstrapName(t)
-    const fake = await fakeEci(t)
+    const fake = await fakeEci(t, { routes })
     const eci = eciClient(t, fake)
     const identity = 'kubeconfig'
     const kubeconfig = await prepareBootstrap({ controlPlane, name, identity, secrets: ['given'] })
     const admin = await controlPlane.kubectl(['config', 'view', '--raw'])
     await controlPlane.ask('POST', `/api/v1/namespaces/${name}/secrets`, {
-      body: { metadata: { name: 'given' }, stringData: { kubeconfig: admin.stdout } },
+      body: {
+        metadata: { name: 'given' },
+        stringData: { kubeconfig: admin.stdout.replace(controlPlane.url, VPC_APISERVER) },
+      },
     })
     const settings = {
       identity: { kind: identity, kubeconfigSecret: { name: 'given', key: 'kubeconfig' } },

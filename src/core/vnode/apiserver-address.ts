@@ -3,8 +3,6 @@
 export interface ClusterAddresses {
   /** Of Services, such as that of `kubernetes`: they exist on the cluster's nodes only. */
   readonly serviceIPs: readonly string[]
-  /** ECI's endpoint is on this machine, and so are its VNodes: a fake of it, for a tour or a test. Loopback addresses are fine then. */
-  readonly isEciLocal: boolean
 }
 
 /** Names by which Pods know the API server. */
@@ -17,19 +15,12 @@ export function apiserverAddressProblem(server: string, cluster: ClusterAddresse
   if (url.protocol !== 'https:')
     return 'is not an https:// URL: the credential would go over the wire in clear'
   const host = hostOf(url)
-  if (isLoopback(host))
-    return cluster.isEciLocal ? undefined : 'is a loopback address: to a VNode that is the VNode itself'
+  if (isLoopback(host)) return 'is a loopback address: to a VNode that is the VNode itself'
   if (isLinkLocal(host)) return 'is a link-local address, which ends at the machine it is on'
   if (SERVICE_NAME.test(host)) return "is a name of the cluster's own DNS, which a VPC does not know"
   if (cluster.serviceIPs.includes(host))
     return "is a Service's address, which exists inside of the cluster only"
   return undefined
-}
-
-/** True for a URL of this very machine. */
-export function isLoopbackUrl(text: string): boolean {
-  const url = URL.parse(text)
-  return url !== null && isLoopback(hostOf(url))
 }
 
 function hostOf({ hostname }: URL): string {

@@ -2,7 +2,6 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import t from 'tap'
 import { parse, stringify } from 'yaml'
 import { serialFrom, writeCertificate } from '../../../../src/core/certificate/x509.ts'
-import { isLoopbackUrl } from '../../../../src/core/vnode/apiserver-address.ts'
 import { judgeKubeconfig, renderKubeconfig } from '../../../../src/core/vnode/kubeconfig.ts'
 
 const NOW = new Date('2026-06-01T00:00:00Z')
@@ -10,8 +9,8 @@ const DAY = 86_400_000
 const SERVER = 'https://192.168.0.10:6443'
 const SECRET = 'a-token-that-nobody-may-see'
 
-function judge(text: string, isEciLocal = false) {
-  return judgeKubeconfig(text, { serviceIPs: ['10.0.0.1'], isEciLocal, now: NOW, leastLifeMs: 30 * DAY })
+function judge(text: string) {
+  return judgeKubeconfig(text, { serviceIPs: ['10.0.0.1'], now: NOW, leastLifeMs: 30 * DAY })
 }
 
 interface Parts {
@@ -183,15 +182,6 @@ t.test('other addresses are none of our business', async t => {
     'https://kubernetes.example.com',
   ])
     t.strictSame(judge(makeConfig(server(url))).problems, [], url)
-})
-
-t.test('where the endpoint of ECI is on this machine, VNodes are there too', async t => {
-  for (const url of ['https://127.0.0.1:6443', 'https://localhost', 'https://[::1]:6443'])
-    t.strictSame(judge(makeConfig(server(url)), true).problems, [], url)
-  t.match(judge(makeConfig(server('https://10.0.0.1')), true).problems, [{ message: /Service's address/ }])
-  t.ok(isLoopbackUrl('https://127.0.0.1:8443'))
-  t.notOk(isLoopbackUrl('https://eci.cn-hangzhou.aliyuncs.com'))
-  t.notOk(isLoopbackUrl('127.0.0.1'))
 })
 
 t.test('what is minted is fit, and the same for the same', async t => {
