@@ -1,4 +1,5 @@
 /** DaemonSets on a real control plane: made, followed until their controller has done its work, and compared. */
+import { ownerOf } from '../../src/core/pod/facts.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { KubeList, KubeObject } from './kube-http.ts'
 import { holds } from './webhook.ts'
@@ -69,9 +70,9 @@ export class Daemons {
   }
 
   async pods(name = 'app'): Promise<KubeObject[]> {
-    const path = `/api/v1/namespaces/${this.namespace}/pods?labelSelector=app%3D${name}`
+    const path = `/api/v1/namespaces/${this.namespace}/pods`
     const { items } = await this.#controlPlane.ask<KubeList>('GET', path)
-    return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    return items.filter(pod => ownerOf(pod)?.name === name && pod.metadata.deletionTimestamp === undefined)
   }
 
   /** The names of its ControllerRevisions, by the revision's number. */
