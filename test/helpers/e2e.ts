@@ -6,6 +6,7 @@ import { ANNOTATION_RULES } from '../../src/core/names.ts'
 import { isStatus, type KubeClient } from '../../src/kube/api.ts'
 import { connect } from '../../src/kube/client.ts'
 import { CHART } from './chart.ts'
+import { Load, type LoadResult, secondsSince } from './e2e-load.ts'
 import type { KubeList, KubeObject } from './kube-http.ts'
 import { makePod, type Pod } from './pods.ts'
 
@@ -19,12 +20,14 @@ export const CONFIGURATIONS = ['mutating', 'validating'].map(
 )
 export const CRD = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selectors.eci.aliyun.com'
 
+/** Stands for a namespace of the network or the storage. */
+export const FAIL_EXCLUDED = 'kube-node-lease'
 /** Shows each call that fails: under Ignore a Pod would only be missed. */
 export const FAIL = [
   '--set',
   'registration.failurePolicy=Fail',
   '--set',
-  'excludeNamespaces={kube-node-lease}',
+  `excludeNamespaces={${FAIL_EXCLUDED}}`,
 ]
 
 const HELM_TIMEOUT = '150s'
@@ -64,17 +67,20 @@ export async function e2eOrSkip(t: Test): Promise<E2e | undefined> {
 
 export class E2e {
   readonly kube: KubeClient
+  readonly imageName: string
   readonly image: readonly string[]
   readonly nextImage: readonly string[]
 
   constructor(kube: KubeClient, image: string, next: string) {
     this.kube = kube
+    this.imageName = image
     this.image = imageFlags(image)
     this.nextImage = imageFlags(next)
   }
 
   helm(command: string, ...args: readonly string[]): Promise<string> {
-    return execute('helm', [command, '--namespace', SYSTEM, '--timeout', HELM_TIMEOUT, ...args])
+    const limit = command === 'get' ? [] : ['--timeout', HELM_TIMEOUT]
+    return execute('helm', [command, ...args, '--namespace', SYSTEM, ...limit])
   }
 
   kubectl(...args: readonly string[]): Promise<string> {
@@ -98,11 +104,15 @@ export class E2e {
     return this.helm('uninstall', RELEASE, '--wait', '--ignore-not-found')
   }
 
-  /** Takes away the release and both namespaces; not what belongs to the cluster's people: rules and CRD. */
+  /** Takes away the release and both namespaces, in haste; not what belongs to the cluster's people: rules and CRD. */
   async clear(): Promise<void> {
-    await this.uninstall()
+    await this.helm('uninstall', RELEASE, '--no-hooks', '--ignore-not-found')
+    for (const path of CONFIGURATIONS) await this.remove(path)
     const namespaces = [SYSTEM, USERS].map(name => `/api/v1/namespaces/${name}`)
-    for (const path of namespaces) await this.remove(path)
+    for (const path of namespaces) {
+      await this.kube.request({ method: 'DELETE', path: `${path}/pods`, body: { gracePeriodSeconds: 0 } })
+      await this.remove(path)
+    }
     for (const path of namespaces) {
       await this.waitFor(`${path} is gone`, async () => (await this.find(path)) === undefined || undefined)
     }
@@ -166,72 +176,15 @@ export class E2e {
   }
 
   /** What becomes of Pods that are created for show while something happens. */
-  async during(perSecond: number, happening: () => Promise<unknown>): Promise<LoadResult> {
-    const load = new Load(this, perSecond)
+  async during(perSecond: number, happening: (load: LoadResult) => Promise<unknown>): Promise<LoadResult> {
+    const load = new Load(name => this.isMarked(name), perSecond)
     try {
-      await happening()
+      await happening(load)
     } finally {
       await load.stop()
     }
     return load
   }
-}
-
-export interface LoadResult {
-  readonly created: number
-  readonly unmarked: readonly string[]
-  readonly refused: readonly string[]
-  readonly seconds: number
-}
-
-const LOAD_LIMIT_MS = 300_000
-
-/** One Pod after the other at a steady rate, however long each takes, so that a webhook that hangs is not spared. */
-class Load implements LoadResult {
-  created = 0
-  seconds = 0
-  readonly unmarked: string[] = []
-  readonly refused: string[] = []
-  readonly #e2e: E2e
-  readonly #limit = AbortSignal.timeout(LOAD_LIMIT_MS)
-  readonly #stop = new AbortController()
-  readonly #loop: Promise<void>
-
-  constructor(e2e: E2e, perSecond: number) {
-    this.#e2e = e2e
-    this.#loop = this.#run(1000 / perSecond)
-  }
-
-  async #run(pause: number): Promise<void> {
-    const start = performance.now()
-    const running = new Set<Promise<void>>()
-    for (let number = 0; !this.#stop.signal.aborted && !this.#limit.aborted; number += 1) {
-      const one = this.#create(number).finally(() => running.delete(one))
-      running.add(one)
-      await delay(Math.max(0, start + (number + 1) * pause - performance.now()))
-    }
-    await Promise.all(running)
-    this.seconds = secondsSince(start)
-  }
-
-  async #create(number: number): Promise<void> {
-    try {
-      const isMarked = await this.#e2e.isMarked(`load-${number}`)
-      this.created += 1
-      if (!isMarked) this.unmarked.push(new Date().toISOString())
-    } catch (error) {
-      this.refused.push(`${new Date().toISOString()} ${String(error)}`)
-    }
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort()
-    await this.#loop
-  }
-}
-
-export function secondsSince(start: number): number {
-  return Math.round((performance.now() - start) / 100) / 10
 }
 
 function imageFlags(image: string): readonly string[] {
