@@ -185,8 +185,9 @@ export const VARIANTS: ReadonlyMap<string, RenderOptions> = new Map<string, Rend
     },
   ],
   ['service monitor', { values: { serviceMonitor: { enabled: true, labels: { release: 'prometheus' } } } }],
+  ['approver', { values: { approver: { enabled: true } } }],
   [
-    'approver',
+    'approver with settings of its own',
     {
       values: {
         approver: { enabled: true, replicas: 2, commonNamePrefix: 'system:vnode', opsPort: 9090 },
