@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { approverAccess } from '../../src/core/csr/access.ts'
-import { type AccessRule, helperAccess, probeAccess, webhookAccess } from '../../src/core/rbac.ts'
+import { type AccessRule, helperAccess, probeProgramAccess, webhookAccess } from '../../src/core/rbac.ts'
 import type { ApiRequest, KubeClient } from '../../src/kube/api.ts'
 import { connect } from '../../src/kube/client.ts'
 import { type E2e, e2eOrSkip, RELEASE, SYSTEM, USERS } from '../helpers/e2e.ts'
@@ -22,7 +22,7 @@ const ACCESS = new Map<string, readonly AccessRule[]>([
   ['webhook', webhookAccess({ ...PLACE, certSecret: NAMES.secret })],
   ['helper', helperAccess({ ...PLACE, name: RELEASE, owner: NAMES.owner, certSource: 'helper' })],
   ['approver', approverAccess()],
-  ['test', probeAccess(SYSTEM, NAMES.probe)],
+  ['test', probeProgramAccess(SYSTEM, NAMES.probe)],
   ['rules', []],
   ['uninstall', []],
 ])

@@ -39,23 +39,20 @@ export function waitForLeader(e2e: E2e, before?: Leader): Promise<Leader> {
   })
 }
 
-/** Of a Pod of the helper's. */
-export async function metricsOf(e2e: E2e, podName: string): Promise<HelperSamples> {
+/** Of a Pod of the release. */
+export async function samplesOf(e2e: E2e, podName: string): Promise<Samples> {
   const pod = `/api/v1/namespaces/${SYSTEM}/pods/${podName}:${OPS_PORT}/proxy/metrics`
-  return new HelperSamples(await e2e.kubectl('get', '--raw', pod))
+  return new Samples(await e2e.kubectl('get', '--raw', pod))
 }
 
-export class HelperSamples {
-  readonly #samples: Samples
+/** Of a helper: the sum of a metric, by its name without the prefix; zero while there is none. */
+export async function metricsOf(e2e: E2e, podName: string): Promise<SumOf> {
+  const samples = await samplesOf(e2e, podName)
+  return { sum: (name, labels) => samples.sum(PREFIX + name, labels) ?? 0 }
+}
 
-  constructor(text: string) {
-    this.#samples = new Samples(text)
-  }
-
-  /** Zero while there is none. */
-  sum(name: string, labels: Readonly<Record<string, string>> = {}): number {
-    return this.#samples.sum(PREFIX + name, labels) ?? 0
-  }
+export interface SumOf {
+  sum(name: string, labels?: Readonly<Record<string, string>>): number
 }
 
 interface Event extends KubeObject {
