@@ -19,7 +19,7 @@ const PLACE = { installNamespace: SYSTEM, rulesNamespace: 'kube-system', rulesNa
 
 /** Of each ServiceAccount. Those of Jobs are there only while these run, and their rights too. */
 const ACCESS = new Map<string, readonly AccessRule[]>([
-  ['webhook', webhookAccess({ ...PLACE, certSecret: NAMES.secret })],
+  ['webhook', webhookAccess({ ...PLACE, certSecret: NAMES.secret, isReadOnly: true })],
   ['helper', helperAccess({ ...PLACE, name: RELEASE, owner: NAMES.owner, certSource: 'helper' })],
   ['approver', approverAccess()],
   ['test', probeProgramAccess(SYSTEM, NAMES.probe)],
@@ -184,12 +184,16 @@ function documented(access: readonly AccessRule[], namespace: string): string[] 
   return sorted(
     here.flatMap(({ apiGroup, resources, verbs, resourceNames = ['*'] }) =>
       resources.flatMap(resource =>
-        verbs.flatMap(verb =>
-          resourceNames.map(name => `${verb} ${resource}${apiGroup === '' ? '' : `.${apiGroup}`} ${name}`),
-        ),
+        verbs.flatMap(verb => resourceNames.map(name => `${verb} ${fullName(resource, apiGroup)} ${name}`)),
       ),
     ),
   )
+}
+
+/** As kubectl writes it: the group comes before a subresource. */
+function fullName(resource: string, apiGroup: string): string {
+  const [plural, subresource] = resource.split('/')
+  return `${plural}${apiGroup === '' ? '' : `.${apiGroup}`}${subresource === undefined ? '' : `/${subresource}`}`
 }
 
 function sorted(lines: readonly string[]): string[] {

@@ -1,7 +1,7 @@
 /** What somebody breaks is whole again within seconds, and an Event and a metric tell of it. */
 import t from 'tap'
 import { CONFIGURATIONS, e2eOrSkip, RELEASE, SYSTEM } from '../helpers/e2e.ts'
-import { eventsAbout, metricsOf, SECRET, waitForLeader } from '../helpers/e2e-helper.ts'
+import { eventsAbout, helperMetrics, SECRET } from '../helpers/e2e-helper.ts'
 import { secondsSince } from '../helpers/e2e-load.ts'
 import type { KubeObject } from '../helpers/kube-http.ts'
 
@@ -122,8 +122,7 @@ if (e2e !== undefined) {
       const told = TOLD[kind === 'Secret' ? 'secret' : 'configuration']
       const events = () => eventsAbout(e2e, { ...told, kind })
       const known = new Set((await events()).map(({ metadata }) => metadata.uid))
-      const { podName } = await waitForLeader(e2e)
-      const counted = async () => (await metricsOf(e2e, podName)).sum(told.metric, metric)
+      const counted = async () => (await helperMetrics(e2e)).sum(told.metric, metric)
       const before = await counted()
 
       const start = performance.now()

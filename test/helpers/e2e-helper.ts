@@ -45,14 +45,22 @@ export async function samplesOf(e2e: E2e, podName: string): Promise<Samples> {
   return new Samples(await e2e.kubectl('get', '--raw', pod))
 }
 
-/** Of a helper: the sum of a metric, by its name without the prefix; zero while there is none. */
-export async function metricsOf(e2e: E2e, podName: string): Promise<SumOf> {
+export interface HelperMetrics {
+  /** Of a metric, by its name without the prefix; zero while there is none. */
+  sum(name: string, labels?: Readonly<Record<string, string>>): number
+}
+
+/** Of one helper. */
+export async function metricsOf(e2e: E2e, podName: string): Promise<HelperMetrics> {
   const samples = await samplesOf(e2e, podName)
   return { sum: (name, labels) => samples.sum(PREFIX + name, labels) ?? 0 }
 }
 
-export interface SumOf {
-  sum(name: string, labels?: Readonly<Record<string, string>>): number
+/** Of all helpers, so that it does not matter whether another has come to lead meanwhile. */
+export async function helperMetrics(e2e: E2e): Promise<HelperMetrics> {
+  const pods = await e2e.podsOf('helper')
+  const all = await Promise.all(pods.map(({ metadata }) => metricsOf(e2e, metadata.name)))
+  return { sum: (name, labels) => all.reduce((sum, one) => sum + one.sum(name, labels), 0) }
 }
 
 interface Event extends KubeObject {
