@@ -1,6 +1,7 @@
 /** Nothing that is done to a running installation refuses a Pod, or misses one. */
 import t from 'tap'
 import { e2eOrSkip, FAIL, RELEASE } from '../helpers/e2e.ts'
+import { secondsSince } from '../helpers/e2e-load.ts'
 
 const e2e = await e2eOrSkip(t)
 
@@ -22,7 +23,9 @@ if (e2e !== undefined) {
     await t.test(`${name}, while Pods are created, refuses none and misses none`, async t => {
       const before = (await e2e.podsOf('webhook')).map(pod => pod.metadata.name)
       const load = await e2e.during(20, async () => {
+        const start = performance.now()
         await change()
+        t.comment(`${name}: done after ${secondsSince(start)} s`)
         const pods = await e2e.waitForOldPods('webhook', before.length)
         t.notOk(
           pods.some(pod => before.includes(pod.metadata.name)),
