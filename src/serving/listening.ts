@@ -95,7 +95,7 @@ async function drain(
     // To http a connection is idle once its answer is written, whether or not it has been sent.
     if (![...sockets, ...secured].some(socket => socket.writableLength > 0)) server.closeIdleConnections()
     // To http these are not idle, but about to send their first request: a client that means to has done so by now.
-    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+    for (const socket of [...sockets, ...secured]) if (socket.bytesRead === 0) socket.destroy()
     await sleep(LOOK_MS)
   }
   for (const socket of sockets) socket.destroy()

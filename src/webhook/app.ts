@@ -3,6 +3,7 @@ import type { SecureContextOptions } from 'node:tls'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { decodeReview, encodeReview, type ReviewRequest, uidOf } from '../core/admission/review.ts'
 import { messageOf, VnodeError } from '../core/errors.ts'
+import { keepUnused } from '../serving/unused-connections.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { type AdmissionOutcome, type Metrics, OUTCOMES } from '../telemetry/metrics.ts'
 import { parseJsonBody } from './json-body.ts'
@@ -75,6 +76,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   })
   for (const [path, reviewer] of options.reviewers) app.post(path, handler({ path, reviewer, options }))
   await app.ready()
+  keepUnused(app.server, KEEP_ALIVE_MS)
   return app
 }
 

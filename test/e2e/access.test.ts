@@ -20,7 +20,10 @@ const PLACE = { installNamespace: SYSTEM, rulesNamespace: 'kube-system', rulesNa
 /** Of each ServiceAccount. Those of Jobs are there only while these run, and their rights too. */
 const ACCESS = new Map<string, readonly AccessRule[]>([
   ['webhook', webhookAccess({ ...PLACE, certSecret: NAMES.secret, isReadOnly: true })],
-  ['helper', helperAccess({ ...PLACE, name: RELEASE, owner: NAMES.owner, certSource: 'helper' })],
+  [
+    'helper',
+    helperAccess({ ...PLACE, name: RELEASE, owner: NAMES.owner, certSource: 'helper', spills: true }),
+  ],
   ['approver', approverAccess()],
   ['test', probeProgramAccess(SYSTEM, NAMES.probe)],
   ['rules', []],

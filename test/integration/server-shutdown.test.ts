@@ -72,11 +72,13 @@ for (const [what, hold] of Object.entries(HOLDERS)) {
 
 for (const [what, bytes] of [
   ['says nothing', undefined],
+  ['shakes hands and says nothing', ''],
   ['is idle between two requests', REQUEST],
 ] as const) {
   t.test(`a client that ${what} does not hold it at all`, async t => {
     const webhook = await startProcess(t, { args: ['--shutdown-delay', '0', '--drain-limit', '30'] })
     if (bytes === undefined) await tcpTo(t, webhook)
+    else if (bytes === '') await tlsTo(t, webhook)
     else {
       const socket = await tlsTo(t, webhook)
       socket.write(bytes)

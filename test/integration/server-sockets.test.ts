@@ -25,6 +25,7 @@ const slowHeader = await tlsTo(t, webhook)
 slowHeader.write('POST /mutate/pods HTTP/1.1\r\n')
 const slowHeaderAnswer = new Answers(slowHeader).next()
 const slowHeaderEnd = once(slowHeader, 'close')
+const unused = await tlsTo(t, webhook)
 const silentHandshake = secondsOpen(await tcpTo(t, webhook))
 const halfHandshake = secondsOpen(await tcpTo(t, webhook, Buffer.from('160301', 'hex')))
 const begun = performance.now()
@@ -180,6 +181,15 @@ t.test('a header that takes longer than 10 seconds ends its connection within 16
   const [answer] = await Promise.all([slowHeaderAnswer, slowHeaderEnd])
   t.ok(performance.now() - begun < 16_000)
   t.equal(answer.status, 408)
+})
+
+t.test('a connection that nobody has used yet is not slow: it stays, and serves', async t => {
+  // By now others have been ended for being slow, which were opened at the same time.
+  await slowHeaderEnd
+  t.notOk(unused.closed)
+  unused.write(REQUEST)
+  t.match(await new Answers(unused).next(), { status: 200, isLast: false })
+  unused.destroy()
 })
 
 t.test('a handshake that takes longer than 10 seconds ends its connection', async t => {

@@ -65,6 +65,18 @@ t.test('who is idle, or never said anything, is sent away', async t => {
   t.strictSame(await Promise.all(ends), ['', ''])
 })
 
+t.test('who has shaken hands, and never said anything inside, is sent away', async t => {
+  const { authority, leaf } = makePki()
+  const server = createSecureServer({ key: leaf.keyPem, cert: leaf.certPem })
+  const listening = await open(server)
+  const socket = connectTls({ host: HOST, port: listening.address.port, ca: authority.certPem })
+  t.teardown(() => socket.destroy())
+  await Promise.all([once(socket, 'secureConnect'), once(server, 'secureConnection')])
+  const end = text(socket)
+  t.ok((await seconds(listening.drain({ delayMs: 0, limitMs: 30_000 }))) < 15)
+  t.equal(await end.catch(() => ''), '')
+})
+
 t.test('during the delay new connections are taken', async t => {
   const { listening, dial } = await start(t)
   const drained = listening.drain({ delayMs: 400, limitMs: 5000 })
