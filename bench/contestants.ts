@@ -10,8 +10,8 @@ export interface Contestant {
   readonly name: string
   readonly port: number
   readonly child: Child
-  /** The patch that its answers must hold, in base64; absent: none. */
-  readonly patch?: string
+  /** What it must answer, to the byte; absent: that the Pod is allowed, without a patch. */
+  readonly answer?: string
 }
 
 /** `bare-server.ts` or `fastify-server.ts`, which answer with the patch of the folder's file. */

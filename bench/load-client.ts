@@ -3,19 +3,34 @@
  * Raw sockets, a request built once, and answers of which only the status and the length are read, so that it is the server that is busy.
  */
 import { connect, type TLSSocket } from 'node:tls'
-import type { LoadOrder, LoadResult } from './load.ts'
+import type { LoadAnswer, LoadMessage, LoadOrder, LoadResult } from './load.ts'
 
-process.on('message', (order: LoadOrder) => {
-  runLoad(order).then(
-    result => process.send?.({ result }),
+/** The sockets of the order that came last, connected and not in use yet. */
+let connected: { readonly order: LoadOrder; readonly sockets: readonly TLSSocket[] } | undefined
+
+process.on('message', (message: LoadMessage) => {
+  take(message).then(
+    answer => process.send?.(answer),
     (error: unknown) => process.send?.({ error: String(error) }),
   )
 })
 process.on('disconnect', () => process.exit())
 
-async function runLoad(order: LoadOrder): Promise<LoadResult> {
+async function take(message: LoadMessage): Promise<LoadAnswer> {
+  if (message.connect !== undefined) {
+    const order = message.connect
+    const opening = Array.from({ length: order.connections }, () => open(order))
+    connected = { order, sockets: await Promise.all(opening) }
+    return { isConnected: true }
+  }
+  if (connected === undefined) throw new Error('told to go before it was told to connect')
+  const { order, sockets } = connected
+  connected = undefined
+  return { result: await runLoad(order, sockets) }
+}
+
+async function runLoad(order: LoadOrder, sockets: readonly TLSSocket[]): Promise<LoadResult> {
   const request = requestOf(order)
-  const sockets = await Promise.all(Array.from({ length: order.connections }, () => open(order)))
   const cpu = process.cpuUsage()
   const started = performance.now()
   const lanes = sockets.map(socket => new Lane(socket, request, started + order.milliseconds))

@@ -22,6 +22,17 @@ export interface LoadResult {
   readonly sample: string
 }
 
+/** To the load generator: connect, and say so; then go. */
+export type LoadMessage =
+  | { readonly connect: LoadOrder }
+  | { readonly connect?: undefined; readonly go: true }
+
+export interface LoadAnswer {
+  readonly isConnected?: true
+  readonly result?: LoadResult
+  readonly error?: string
+}
+
 /** The load generator: one process, pinned to its core, which stays warm over all rounds. */
 export class Load {
   readonly #child: ChildProcess
@@ -34,11 +45,20 @@ export class Load {
     })
   }
 
-  async run(order: LoadOrder): Promise<LoadResult> {
-    this.#child.send(order)
-    const [message] = (await once(this.#child, 'message')) as [{ result?: LoadResult; error?: string }]
-    if (message.result === undefined) throw new Error(`load on port ${order.port}: ${message.error}`)
-    return message.result
+  /** `onConnected` is called between the handshakes, which are no part of what is measured, and the first request. */
+  async run(order: LoadOrder, onConnected: () => void = () => {}): Promise<LoadResult> {
+    await this.#ask({ connect: order }, order)
+    onConnected()
+    const { result } = await this.#ask({ go: true }, order)
+    if (result === undefined) throw new Error(`load on port ${order.port} gave no result`)
+    return result
+  }
+
+  async #ask(message: LoadMessage, { port }: LoadOrder): Promise<LoadAnswer> {
+    this.#child.send(message)
+    const [answer] = (await once(this.#child, 'message')) as [LoadAnswer]
+    if (answer.error !== undefined) throw new Error(`load on port ${port}: ${answer.error}`)
+    return answer
   }
 
   async stop(): Promise<void> {

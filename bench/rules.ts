@@ -5,7 +5,7 @@ import { duel, type Series } from './duel.ts'
 import { Load } from './load.ts'
 import { runForJson } from './programs.ts'
 import { number, type Section, spread, verdict } from './report.ts'
-import { answerTo, patchIn } from './review.ts'
+import { answerTo } from './review.ts'
 import { configMapText, RULE_COUNTS, ruleList } from './rule-lists.ts'
 import type { MatchCosts } from './rules-match.ts'
 import { ratios, spreadOf } from './statistics.ts'
@@ -16,7 +16,7 @@ const MOST_RULES = 10_000
 const AIMS = { ratio: 1.2, seconds: 1, megabytes: 40 }
 const MATCH_ROUNDS = 60
 const ROUND_MS = 1000
-const WARM_UP_MS = 2500
+const WARM_UP_REQUESTS = 20_000
 const LOADS = 3
 
 /** Part 2: what a request costs with many rules, and what the rules themselves do. */
@@ -49,15 +49,15 @@ async function measureMatching(context: Context): Promise<Section> {
 
 async function measureRequests(context: Context): Promise<Section> {
   const load = new Load()
-  const patch = patchIn(answerTo(context.review, configMapText(ruleList(1))))
+  const answer = answerTo(context.review, configMapText(ruleList(1)))
   const contestants = []
   for (const count of RULE_COUNTS) {
     const file = await fileIn(context, `rules-${count}.json`, configMapText(ruleList(count)))
-    contestants.push({ ...(await startWebhook(context, `${count}`, ['--rules', file])), patch })
+    contestants.push({ ...(await startWebhook(context, `${count}`, ['--rules', file])), answer })
   }
   try {
     const rounds = Math.ceil(context.rounds / 3)
-    const options = { rounds, milliseconds: ROUND_MS, warmUpMilliseconds: WARM_UP_MS }
+    const options = { rounds, milliseconds: ROUND_MS, warmUpRequests: WARM_UP_REQUESTS }
     return requestSection(await duel(context, load, contestants, options), rounds)
   } finally {
     await Promise.all([load.stop(), ...contestants.map(({ child }) => child.stop())])

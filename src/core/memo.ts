@@ -19,3 +19,18 @@ export function memoize<T>(read: (text: string) => T): (text: string) => T {
     return answer
   }
 }
+
+/**
+ * The same for what is asked about objects, which must never change either; an answer is forgotten along with its object. For objects
+ * that many requests share: of one that a request makes for itself the answer is only in the way.
+ */
+export function memoizeByObject<K extends object, T>(read: (object: K) => T): (object: K) => T {
+  const kept = new WeakMap<K, { readonly answer: T }>()
+  return object => {
+    const known = kept.get(object)
+    if (known !== undefined) return known.answer
+    const answer = read(object)
+    kept.set(object, { answer })
+    return answer
+  }
+}

@@ -30,11 +30,24 @@ export function createLogger(least: LogLevel, sink: LineSink): Logger {
 }
 
 function render(level: LogLevel, fields: object, msg: string): string {
-  const time = new Date().toISOString()
+  const time = timeOf(Date.now())
   try {
     return JSON.stringify({ level, time, ...fields, msg })
   } catch (error) {
     // A circle or a BigInt: the message is worth more than what came with it.
     return JSON.stringify({ level, time, unwritable: messageOf(error), msg })
   }
+}
+
+let second = Number.NaN
+let secondText = ''
+
+/** As RFC 3339, to the millisecond. A line often is of the same second as the one before, and a Date is a third of the work of a line. */
+function timeOf(now: number): string {
+  const begin = now - (now % 1000)
+  if (begin !== second) {
+    second = begin
+    secondText = new Date(begin).toISOString().slice(0, -'000Z'.length)
+  }
+  return `${secondText}${String(now - begin).padStart(3, '0')}Z`
 }

@@ -4,7 +4,7 @@
  */
 import { VnodeError } from '../errors.ts'
 import { asRecord, asString } from '../kubernetes/objects.ts'
-import type { AddOperation } from '../pod/patch.ts'
+import { type AddOperation, patchToBase64 } from '../pod/patch.ts'
 import { cutText } from '../selector/problem.ts'
 
 export const REVIEW_VERSIONS = ['admission.k8s.io/v1', 'admission.k8s.io/v1beta1'] as const
@@ -78,17 +78,13 @@ export function encodeReview(
   answer: Answer,
 ): string {
   const { allowed, patch = [], warnings = [], message } = answer
-  const isPatched = patch.length > 0
-  // What is undefined does not show in JSON.
-  const response = {
-    uid,
-    allowed,
-    status: message === undefined ? undefined : { code: 422, reason: 'Invalid', message },
-    patchType: isPatched ? 'JSONPatch' : undefined,
-    patch: isPatched ? Buffer.from(JSON.stringify(patch)).toString('base64') : undefined,
-    warnings: warnings.length === 0 ? undefined : trimWarnings(warnings),
-  }
-  return JSON.stringify({ apiVersion, kind: 'AdmissionReview', response })
+  const members = [`"uid":${JSON.stringify(uid)},"allowed":${allowed}`]
+  if (message !== undefined)
+    members.push(`"status":${JSON.stringify({ code: 422, reason: 'Invalid', message })}`)
+  // The patch is most of the answer, and base64 has nothing in it to escape.
+  if (patch.length > 0) members.push(`"patchType":"JSONPatch","patch":"${patchToBase64(patch)}"`)
+  if (warnings.length > 0) members.push(`"warnings":${JSON.stringify(trimWarnings(warnings))}`)
+  return `{"apiVersion":${JSON.stringify(apiVersion)},"kind":"AdmissionReview","response":{${members.join(',')}}}`
 }
 
 function trimWarnings(warnings: readonly string[]): string[] {

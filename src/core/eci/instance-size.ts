@@ -56,6 +56,11 @@ export function billedSize(demand: InstanceSize): BilledSize | undefined {
   return { everywhere, someRegions: regional }
 }
 
+/** True if {@link billedSize} finds one. Asked of every Pod: the table is searched from its large end, where nearly all fit at once. */
+export function isSold(demand: InstanceSize): boolean {
+  return EVERYWHERE.findLast(candidate => fits(demand, candidate)) !== undefined
+}
+
 /** True if an instance of `size` holds `demand`. */
 export function fits(demand: InstanceSize, size: InstanceSize): boolean {
   return demand.cpu <= size.cpu && demand.memory <= size.memory

@@ -9,6 +9,7 @@ import {
   FREE_STORAGE,
   fits,
   type InstanceSize,
+  isSold,
   MOST_VCPU,
   sizedAmount,
 } from './instance-size.ts'
@@ -49,7 +50,7 @@ function demandOf(subject: Subject, specs: readonly UseSpec[]): InstanceSize | u
 }
 
 function adviseOnTooLarge(subject: Subject, path: string, demand: InstanceSize | undefined): void {
-  if (demand === undefined || billedSize(demand) !== undefined) return
+  if (demand === undefined || isSold(demand)) return
   const limit = demand.cpu > MOST_VCPU ? `${formatCpu(MOST_VCPU)} vCPU are` : 'that is more than'
   advise(subject, {
     code: 'too-large',

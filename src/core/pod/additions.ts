@@ -1,6 +1,7 @@
 /** What a decision adds to a Pod at its creation. Append-only: whatever the author wrote wins and stays. */
 import { annotationsSize, areSurelyWithin, MAX_ANNOTATIONS_BYTES } from '../kubernetes/names.ts'
 import { asRecord, type PreferredSchedulingTerm, type Toleration } from '../kubernetes/objects.ts'
+import { memoize, memoizeByObject } from '../memo.ts'
 import {
   ANNOTATION_POLICY,
   ANNOTATION_RULES,
@@ -24,6 +25,8 @@ export interface Additions {
   readonly labels: ReadonlyMap<string, string>
   /** Effects and our marks; a mark is the one thing that may replace a value, since it is ours and output only. */
   readonly annotations: ReadonlyMap<string, string>
+  /** True if the annotations are so large that their bytes had to be counted. */
+  readonly isLarge: boolean
   /** True if the effect's annotations had to be left out, because the Pod would be refused with so many bytes. */
   readonly isOverBudget: boolean
 }
@@ -128,11 +131,12 @@ function missing(
   present: ReadonlyMap<string, string>,
 ): ReadonlyMap<string, string> {
   if (wanted.size === 0) return NONE
-  const entries = [...wanted].filter(([key]) => !present.has(key))
-  return entries.length === wanted.size ? wanted : new Map(entries)
+  for (const key of wanted.keys())
+    if (present.has(key)) return new Map([...wanted].filter(([name]) => !present.has(name)))
+  return wanted
 }
 
-type Annotated = Pick<Additions, 'annotations' | 'isOverBudget'>
+type Annotated = Pick<Additions, 'annotations' | 'isLarge' | 'isOverBudget'>
 
 interface Annotating {
   readonly placed: Placed
@@ -146,19 +150,22 @@ interface Annotating {
  * still too much, nothing is added. The sum does not depend on what of it is on the Pod already, so that a second pass agrees.
  */
 function annotate({ placed, pod, codes, effect }: Annotating): Annotated {
-  const marks = marksFor(placed, codes)
+  const { marks, all } = annotationsFor(placed)(codes.join(','))
   const wanted = missing(effect, pod.annotations)
-  if (areSurelyWithin(LARGE_EFFECT_BYTES, pod.annotations, wanted, marks))
-    return { annotations: merge(wanted, changed(marks, pod)), isOverBudget: false }
+  if (areSurelyWithin(LARGE_EFFECT_BYTES, pod.annotations, wanted, marks)) {
+    const isAll = wanted === placed.effectAtCreation.annotations && missing(marks, pod.annotations) === marks
+    const annotations = isAll ? all : merge(wanted, changed(marks, pod))
+    return { annotations, isLarge: false, isOverBudget: false }
+  }
   const own = annotationsSize(withoutKeys(pod.annotations, marks))
   const added = annotationsSize(wanted)
   const mostMarks = annotationsSize(marksFor(placed, [...codes, OVER_BUDGET]))
   if (own + added + mostMarks <= MAX_ANNOTATIONS_BYTES && fitsObject(pod, added)) {
-    return { annotations: merge(wanted, changed(marks, pod)), isOverBudget: false }
+    return { annotations: merge(wanted, changed(marks, pod)), isLarge: true, isOverBudget: false }
   }
   const told = wanted.size === 0 ? marks : marksFor(placed, [...codes, OVER_BUDGET])
   const fits = own + annotationsSize(told) <= MAX_ANNOTATIONS_BYTES
-  return { annotations: fits ? changed(told, pod) : NONE, isOverBudget: wanted.size > 0 }
+  return { annotations: fits ? changed(told, pod) : NONE, isLarge: true, isOverBudget: wanted.size > 0 }
 }
 
 /** Weighing a whole Pod costs more than all else that is done about it, so only what could matter is weighed. */
@@ -169,6 +176,20 @@ const MAX_OBJECT_BYTES = 1024 * 1024
 function fitsObject({ object }: PodFacts, added: number): boolean {
   return added <= LARGE_EFFECT_BYTES || Buffer.byteLength(JSON.stringify(object)) + added <= MAX_OBJECT_BYTES
 }
+
+interface Annotations {
+  readonly marks: ReadonlyMap<string, string>
+  /** What a Pod gets that has none of them: effects and marks. */
+  readonly all: ReadonlyMap<string, string>
+}
+
+/** By the codes of the warnings, comma-separated. */
+const annotationsFor = memoizeByObject((placed: Placed) =>
+  memoize((codes: string): Annotations => {
+    const marks = marksFor(placed, codes === '' ? [] : codes.split(','))
+    return { marks, all: merge(placed.effectAtCreation.annotations, marks) }
+  }),
+)
 
 function marksFor({ rules, policy }: Placed, codes: readonly string[]): Map<string, string> {
   const marks = new Map<string, string>()
@@ -181,9 +202,9 @@ function marksFor({ rules, policy }: Placed, codes: readonly string[]): Map<stri
 }
 
 function changed(marks: ReadonlyMap<string, string>, pod: PodFacts): ReadonlyMap<string, string> {
-  const others = new Map(marks)
-  for (const [key, value] of marks) if (pod.annotations.get(key) === value) others.delete(key)
-  return others
+  const isChanged = ([key, value]: readonly [string, string]) => pod.annotations.get(key) !== value
+  const entries = [...marks].filter(isChanged)
+  return entries.length === 0 ? NONE : new Map(entries)
 }
 
 function merge(

@@ -2,7 +2,13 @@
 import { type Advice, podAdvice } from '../eci/pod-advice.ts'
 import { VnodeError } from '../errors.ts'
 import { annotationsSize, areSurelyWithin, MAX_ANNOTATIONS_BYTES } from '../kubernetes/names.ts'
-import { type Decision, decide, type NamespaceFacts, type RuledEnvironment } from '../policy/decide.ts'
+import {
+  type Decision,
+  decide,
+  type NamespaceFacts,
+  type Placed,
+  type RuledEnvironment,
+} from '../policy/decide.ts'
 import { type Additions, additionsFor, isEmptyAdditions } from './additions.ts'
 import { type PodFacts, podFacts } from './facts.ts'
 import { type AddOperation, applyPatch, renderPatch } from './patch.ts'
@@ -12,11 +18,17 @@ export interface Mutation {
   /** What of the Pod ECI will refuse; only of a Pod that may go there. */
   readonly advice: readonly Advice[]
   /** What is added; absent where nothing is. */
-  readonly additions?: Additions
+  readonly additions?: Additions | undefined
   /** `add`s only; empty where nothing is to be added. */
   readonly patch: readonly AddOperation[]
-  /** The Pod after the patch. */
+  /** The Pod after the patch; made when somebody asks for it. */
   readonly result: Record<string, unknown>
+}
+
+/** What one look at a Pod finds. */
+export interface Found extends Omit<Mutation, 'result'> {
+  /** True if a look at the Pod after the patch would surely find nothing to add. */
+  readonly isSettled?: boolean
 }
 
 /**
@@ -39,35 +51,67 @@ export function mutatePod(
 }
 
 /** One look at a Pod: what is to be done about it as it is. */
-export type Step = (pod: PodFacts) => Mutation
+export type Look = (pod: PodFacts) => Found
 
-/** Takes steps until one has nothing to add. */
-export function settle(object: unknown, look: Step): Mutation {
+/** Looks until there is nothing to add. */
+export function settle(object: unknown, look: Look): Mutation {
   const pod = podFacts(object)
-  let mutation = look(pod)
-  for (let round = 1; mutation.patch.length > 0; round++) {
-    const result = podFacts(mutation.result)
+  let found = look(pod)
+  for (let round = 1; found.patch.length > 0 && found.isSettled !== true; round++) {
+    const result = podFacts(applyPatch(pod.object, found.patch))
     const next = look(result)
     if (next.patch.length === 0) {
       checkResult(pod, result)
-      return mutation
+      break
     }
     if (round === MOST_ROUNDS)
       throw new VnodeError('INTERNAL', `the Pod still changed after ${MOST_ROUNDS} rounds`)
-    mutation = { ...next, patch: [...mutation.patch, ...next.patch] }
+    found = { ...next, patch: [...found.patch, ...next.patch] }
   }
-  return mutation
+  return new LazyMutation(pod.object, found)
 }
 
-function step(pod: PodFacts, namespace: NamespaceFacts, environment: RuledEnvironment): Mutation {
+class LazyMutation implements Mutation {
+  readonly decision: Decision
+  readonly advice: readonly Advice[]
+  readonly additions?: Additions | undefined
+  readonly patch: readonly AddOperation[]
+  readonly #object: Record<string, unknown>
+  #result: Record<string, unknown> | undefined
+
+  constructor(object: Record<string, unknown>, { decision, advice, additions, patch }: Found) {
+    this.decision = decision
+    this.advice = advice
+    this.additions = additions
+    this.patch = patch
+    this.#object = object
+  }
+
+  get result(): Record<string, unknown> {
+    this.#result ??= this.patch.length === 0 ? this.#object : applyPatch(this.#object, this.patch)
+    return this.#result
+  }
+}
+
+function step(pod: PodFacts, namespace: NamespaceFacts, environment: RuledEnvironment): Found {
   const decision = decide(pod, namespace, environment)
-  if (decision.outcome !== 'placed') return { decision, advice: [], patch: [], result: pod.object }
+  if (decision.outcome !== 'placed') return { decision, advice: [], patch: [] }
   const advice = podAdvice(pod.object, { annotations: decision.effect.annotations })
   const codes = advice.map(one => one.code)
   const additions = additionsFor(decision, pod, environment.settings, codes)
-  if (isEmptyAdditions(additions)) return { decision, advice, patch: [], result: pod.object }
+  if (isEmptyAdditions(additions)) return { decision, advice, patch: [] }
   const patch = renderPatch(pod.object, additions)
-  return { decision, advice, additions, patch, result: applyPatch(pod.object, patch) }
+  return { decision, advice, additions, patch, isSettled: isSettled(decision, additions, environment) }
+}
+
+/**
+ * True if a second look at the Pod would surely find nothing to add, which spares nearly all Pods that look. It would find the same rules,
+ * if none of them asks about a label that is added; the same effect, since virtualNodeOnly adds all of it however the Pod comes to a VNode;
+ * and the same advice, since containers and the annotations that ECI will see are the same. All of that is on the Pod then.
+ */
+function isSettled({ policy, route }: Placed, additions: Additions, { rules }: RuledEnvironment): boolean {
+  const isWhole = policy?.kind === 'virtualNodeOnly' && route !== 'bound'
+  return isWhole && !additions.isLarge && !rules.asksAbout(additions.labels)
 }
 
 /**

@@ -9,9 +9,10 @@ import {
   deletionCostProblem,
   labelKeyProblem,
   labelValueProblem,
+  MAX_ANNOTATIONS_BYTES,
 } from '../kubernetes/names.ts'
 import { asArray, asRecord, own } from '../kubernetes/objects.ts'
-import { memoize } from '../memo.ts'
+import { memoize, memoizeByObject } from '../memo.ts'
 import { ANNOTATION_DELETION_COST, OWN_PREFIX } from '../names.ts'
 import { labelsOf } from '../selector/requirement.ts'
 import { REAL_NODES_FIRST } from './additions.ts'
@@ -28,15 +29,19 @@ const REACH = new RegExp(
   ].join('|'),
 )
 
-const isWithinReach = memoize((path: string) => REACH.test(path))
+const reachProblem = memoizeByObject(({ op, path }: AddOperation) =>
+  op === 'add' && REACH.test(path) ? undefined : `it has ${op} ${path}, which no patch of ours has`,
+)
 
 /**
  * Throws a VnodeError unless the patch applies to the Pod, only adds to it, and adds only what the apiserver takes. What the Pod's
  * author wrote himself is the apiserver's business.
  */
 export function checkPatch(object: unknown, patch: readonly AddOperation[]): void {
-  for (const { op, path } of patch)
-    if (op !== 'add' || !isWithinReach(path)) throw fault(`it has ${op} ${path}, which no patch of ours has`)
+  for (const operation of patch) {
+    const problem = reachProblem(operation)
+    if (problem !== undefined) throw fault(problem)
+  }
   const before = asRecord(object) ?? {}
   const after = applyPatch(before, patch)
   const [metadata, spec] = [asRecord(before.metadata), asRecord(before.spec)]
@@ -44,12 +49,17 @@ export function checkPatch(object: unknown, patch: readonly AddOperation[]): voi
   checkEntries('annotations', annotationProblem, metadata, newMetadata)
   checkEntries('labels', labelProblem, metadata, newMetadata)
   checkEntries('nodeSelector', nodeSelectorProblem, spec, newSpec)
-  checkResult(
-    { annotations: labelsOf(metadata?.annotations) },
-    { annotations: labelsOf(newMetadata?.annotations) },
-  )
+  checkSize(metadata?.annotations, newMetadata?.annotations)
   checkTolerations(asArray(spec?.tolerations), newSpec)
   if (patch.some(({ path }) => path.startsWith('/spec/affinity'))) checkAffinity(spec, newSpec)
+}
+
+/** By lengths alone first, as for most Pods these will do. */
+function checkSize(before: unknown, after: unknown): void {
+  let units = 0
+  for (const [key, value] of Object.entries(asRecord(after) ?? {})) units += key.length + String(value).length
+  if (units * 3 > MAX_ANNOTATIONS_BYTES)
+    checkResult({ annotations: labelsOf(before) }, { annotations: labelsOf(after) })
 }
 
 function fault(message: string): VnodeError {
@@ -78,7 +88,8 @@ function checkEntries(name: string, problemOf: EntryProblem, before: Entries, af
   const is = recordAt(after, name) ?? {}
   for (const key of Object.keys(was))
     if (!Object.hasOwn(is, key)) throw fault(`it takes ${key} away from the ${name}`)
-  for (const [key, value] of Object.entries(is)) {
+  for (const key of Object.keys(is)) {
+    const value = is[key]
     if (value === own(was, key)) continue
     if (Object.hasOwn(was, key) && !key.startsWith(OWN_PREFIX))
       throw fault(`it replaces ${key} in the ${name}`)
@@ -116,6 +127,7 @@ function checkTolerations(was: readonly unknown[], after: Entries): void {
   const is = listAt(after, 'tolerations')
   if (is.length < was.length) throw fault('it takes tolerations away')
   for (const [index, toleration] of is.entries()) {
+    if (toleration === was[index]) continue
     const one = asRecord(toleration) ?? {}
     const problem =
       index < was.length ? lengthenedProblem(asRecord(was[index]) ?? {}, one) : addedProblem(one)

@@ -4,8 +4,8 @@
  */
 import jsonPatch from 'fast-json-patch'
 import { VnodeError } from '../errors.ts'
-import { asRecord, asRecords, own } from '../kubernetes/objects.ts'
-import { memoize } from '../memo.ts'
+import { asRecord, asRecords, own, type Toleration } from '../kubernetes/objects.ts'
+import { memoize, memoizeByObject } from '../memo.ts'
 import type { Additions } from './additions.ts'
 
 export interface AddOperation {
@@ -33,15 +33,29 @@ function recordAt(object: Record<string, unknown>, key: string): Record<string, 
   return record
 }
 
+function add(path: string, value: unknown): AddOperation {
+  return { op: 'add', path, value }
+}
+
 function unexpected(path: string, wanted: string): VnodeError {
   return new VnodeError('BAD_REVIEW', `the Pod's ${path} is not ${wanted}`)
 }
 
-/** A map of the Pod that is added to, and the paths of its members: rules add the same keys to every Pod. */
+// Rules add the same to Pod after Pod, so the operations for it are made once and shared by all patches that have them.
+
+/** A map of the Pod that is added to, and how entries are added to it. */
 interface MapPlace {
   readonly key: string
   readonly path: string
   readonly pathOf: (name: string) => string
+  readonly operationsFor: (entries: ReadonlyMap<string, string>) => MapOperations
+}
+
+interface MapOperations {
+  /** For a Pod that has no such map. */
+  readonly whole: readonly AddOperation[]
+  /** One for each entry. */
+  readonly single: readonly AddOperation[]
 }
 
 const ANNOTATIONS = mapPlace('/metadata', 'annotations')
@@ -50,7 +64,12 @@ const NODE_SELECTOR = mapPlace('/spec', 'nodeSelector')
 
 function mapPlace(parent: string, key: string): MapPlace {
   const path = `${parent}/${key}`
-  return { key, path, pathOf: memoize(name => `${path}/${jsonPatch.escapePathComponent(name)}`) }
+  const pathOf = (name: string) => `${path}/${jsonPatch.escapePathComponent(name)}`
+  const operationsFor = memoizeByObject((entries: ReadonlyMap<string, string>) => ({
+    whole: [add(path, Object.fromEntries(entries))],
+    single: [...entries].map(([name, value]) => add(pathOf(name), value)),
+  }))
+  return { key, path, pathOf, operationsFor }
 }
 
 /**
@@ -59,66 +78,70 @@ function mapPlace(parent: string, key: string): MapPlace {
  */
 function addMembers(
   parent: Record<string, unknown>,
-  { key, path, pathOf }: MapPlace,
+  { key, path, pathOf, operationsFor }: MapPlace,
   entries: ReadonlyMap<string, string>,
-): AddOperation[] {
+): readonly AddOperation[] {
   if (entries.size === 0) return []
   const present = parent[key]
-  if (present === undefined || present === null)
-    return [{ op: 'add', path, value: Object.fromEntries(entries) }]
+  if (present === undefined || present === null) return operationsFor(entries).whole
   const members = asRecord(present)
   if (members === undefined) throw unexpected(path, 'an object')
-  return [...entries].map(([name, value]) => {
+  for (const name of entries.keys())
     if (Object.hasOwn(members, name) && typeof members[name] !== 'string')
       throw unexpected(pathOf(name), 'a string')
-    return { op: 'add', path: pathOf(name), value }
-  })
+  return operationsFor(entries).single
 }
 
-function addTolerations(spec: Record<string, unknown>, additions: Additions): AddOperation[] {
-  const { toleration, awayTolerations, awaySeconds } = additions
-  const added = toleration === undefined ? [] : [toleration]
-  if (added.length + awayTolerations.length === 0) return []
+function addTolerations(
+  spec: Record<string, unknown>,
+  { toleration, awayTolerations, awaySeconds }: Additions,
+): readonly AddOperation[] {
+  if (toleration === undefined && awayTolerations.length === 0) return []
   const present = spec.tolerations
-  const lengthened = awayTolerations.map(
-    (index): AddOperation => ({
-      op: 'add',
-      path: `/spec/tolerations/${index}/tolerationSeconds`,
-      value: awaySeconds,
-    }),
-  )
-  if (present === undefined || present === null) {
-    return [{ op: 'add', path: '/spec/tolerations', value: added }]
-  }
+  const added = toleration === undefined ? NO_TOLERATION : additionsOfToleration(toleration)
+  if (present === undefined || present === null) return added.whole
   // Indexes count only if every member was an object when they were taken.
   if (!Array.isArray(present) || asRecords(present).length !== present.length)
     throw unexpected('/spec/tolerations', 'a list of objects')
-  return [
-    ...lengthened,
-    ...added.map((value): AddOperation => ({ op: 'add', path: '/spec/tolerations/-', value })),
-  ]
+  const lengthened = awayTolerations.map(index => lengthening(`${index} ${awaySeconds}`))
+  return [...lengthened, ...added.single]
 }
+
+const NO_TOLERATION: MapOperations = { whole: [add('/spec/tolerations', [])], single: [] }
+
+const additionsOfToleration = memoizeByObject(
+  (toleration: Toleration): MapOperations => ({
+    whole: [add('/spec/tolerations', [toleration])],
+    single: [add('/spec/tolerations/-', toleration)],
+  }),
+)
+
+/** Takes the index of a toleration and its new seconds. */
+const lengthening = memoize((text: string): AddOperation => {
+  const [index, seconds] = text.split(' ')
+  return add(`/spec/tolerations/${index}/tolerationSeconds`, Number(seconds))
+})
 
 export const PREFERRED = 'preferredDuringSchedulingIgnoredDuringExecution'
 
 function addPreference(spec: Record<string, unknown>, { preferredTerm }: Additions): AddOperation[] {
   if (preferredTerm === undefined) return []
   let value: unknown = [preferredTerm]
-  const add = (path: string): AddOperation[] => [{ op: 'add', path, value }]
+  const added = (path: string): AddOperation[] => [add(path, value)]
   const affinity = childOf(spec, 'affinity', '/spec/affinity')
   const nodeAffinity = childOf(affinity, 'nodeAffinity', '/spec/affinity/nodeAffinity')
   const terms = nodeAffinity?.[PREFERRED]
   if (Array.isArray(terms)) {
     value = preferredTerm
-    return add(`/spec/affinity/nodeAffinity/${PREFERRED}/-`)
+    return added(`/spec/affinity/nodeAffinity/${PREFERRED}/-`)
   }
   if (terms !== undefined && terms !== null)
     throw unexpected(`/spec/affinity/nodeAffinity/${PREFERRED}`, 'a list')
-  if (nodeAffinity !== undefined) return add(`/spec/affinity/nodeAffinity/${PREFERRED}`)
+  if (nodeAffinity !== undefined) return added(`/spec/affinity/nodeAffinity/${PREFERRED}`)
   value = { [PREFERRED]: value }
-  if (affinity !== undefined) return add('/spec/affinity/nodeAffinity')
+  if (affinity !== undefined) return added('/spec/affinity/nodeAffinity')
   value = { nodeAffinity: value }
-  return add('/spec/affinity')
+  return added('/spec/affinity')
 }
 
 function childOf(
@@ -142,33 +165,33 @@ export function applyPatch(
   patch: readonly AddOperation[],
 ): Record<string, unknown> {
   const copy = editableCopy(object)
-  for (const operation of patch) applyAdd(copy, operation)
-  return copy
-}
-
-/** What RFC 6902 says of `add`; a library for all of it takes several times as long. */
-function applyAdd(copy: Record<string, unknown>, { path, value }: AddOperation): void {
-  const { parents, last } = parsePointer(path)
   let parent: unknown = copy
-  for (const key of parents) parent = memberOf(parent, key)
-  // A copy, as later operations may add to what earlier ones put there.
-  const added = copyOf(value)
-  const record = asRecord(parent)
-  if (last === undefined || last === '__proto__') throw inapplicable(path)
-  if (Array.isArray(parent)) insert(parent, { path, last, value: added })
-  else if (record === undefined) throw inapplicable(path)
-  else record[last] = added
+  let parentPath = ''
+  for (const operation of patch) {
+    const pointer = parsePointer(operation.path)
+    // What is added to one map comes one after the other.
+    if (pointer.parentPath !== parentPath) parent = pointer.parents.reduce(memberOf, copy)
+    parentPath = pointer.parentPath
+    addTo(parent, pointer, operation)
+  }
+  return copy
 }
 
 interface Pointer {
   readonly parents: readonly string[]
+  /** The same as text. */
+  readonly parentPath: string
   /** Absent in the empty pointer, which means the whole. */
   readonly last: string | undefined
+  /** `last` as a place in a list; NaN if it is none. */
+  readonly index: number
 }
 
 const parsePointer = memoize((path: string): Pointer => {
   const [, ...keys] = path.split('/').map(key => jsonPatch.unescapePathComponent(key))
-  return { parents: keys.slice(0, -1), last: keys.at(-1) }
+  const last = keys.at(-1)
+  const index = /^(?:0|[1-9]\d*)$/.test(last ?? '') ? Number(last) : Number.NaN
+  return { parents: keys.slice(0, -1), parentPath: path.slice(0, path.lastIndexOf('/')), last, index }
 })
 
 function memberOf(parent: unknown, key: string): unknown {
@@ -176,16 +199,21 @@ function memberOf(parent: unknown, key: string): unknown {
   return own(asRecord(parent), key)
 }
 
-function insert(
-  list: unknown[],
-  { path, last, value }: { path: string; last: string; value: unknown },
-): void {
-  const index = last === '-' ? list.length : Number(last)
-  if (!/^(?:-|0|[1-9]\d*)$/.test(last) || index > list.length) throw inapplicable(path)
-  list.splice(index, 0, value)
+/** What RFC 6902 says of `add`; a library for all of it takes several times as long. */
+function addTo(parent: unknown, { last, index }: Pointer, operation: AddOperation): void {
+  // A copy, as later operations may add to what earlier ones put there.
+  const value = copyOf(operation.value)
+  const record = asRecord(parent)
+  if (last === undefined || last === '__proto__') throw inapplicable(operation)
+  if (Array.isArray(parent)) {
+    const at = last === '-' ? parent.length : index
+    if (Number.isNaN(at) || at > parent.length) throw inapplicable(operation)
+    parent.splice(at, 0, value)
+  } else if (record === undefined) throw inapplicable(operation)
+  else record[last] = value
 }
 
-function inapplicable(path: string): VnodeError {
+function inapplicable({ path }: AddOperation): VnodeError {
   return new VnodeError('INTERNAL', `a patch does not apply: there is nothing to add ${path} to`)
 }
 
@@ -195,7 +223,9 @@ function copyOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(copyOf)
   const record = asRecord(value)
   if (record === undefined) return value
-  return Object.fromEntries(Object.entries(record).map(([key, member]) => [key, copyOf(member)]))
+  const copy = { ...record }
+  for (const key of Object.keys(copy)) if (typeof copy[key] === 'object') copy[key] = copyOf(copy[key])
+  return copy
 }
 
 function editableCopy(object: Record<string, unknown>): Record<string, unknown> {
@@ -221,4 +251,31 @@ function copyMember(parent: Record<string, unknown>, key: string): Record<string
   const copy = { ...member }
   parent[key] = copy
   return copy
+}
+
+/** The patch as an AdmissionReview carries it: JSON, in UTF-8, in base64. Spaces may follow an operation. */
+export function patchToBase64(patch: readonly AddOperation[]): string {
+  if (patch.length === 0) return base64('[]')
+  let text = ''
+  for (const [index, operation] of patch.entries()) {
+    const { first, later } = pieces(operation)
+    text += index === 0 ? first : later
+  }
+  return text + END
+}
+
+const END = base64(']')
+
+/**
+ * An operation in base64 with what stands before it. Three bytes become four characters, so pieces whose lengths are multiples of three
+ * can be put one behind the other, and those of the operations that patches share are made once.
+ */
+const pieces = memoizeByObject((operation: AddOperation) => {
+  const text = JSON.stringify(operation)
+  const padding = ' '.repeat((3 - ((Buffer.byteLength(text) + 1) % 3)) % 3)
+  return { first: base64(`[${text}${padding}`), later: base64(`,${text}${padding}`) }
+})
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
 }

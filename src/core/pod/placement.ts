@@ -1,6 +1,7 @@
 /** Where a Pod's own words send it, and what of them no VNode can satisfy. */
 import type { NodeSelectorTerm } from '../kubernetes/objects.ts'
 import { LABEL_HOSTNAME, VNODE_TYPE_LABEL, VNODE_TYPE_VALUE } from '../names.ts'
+import type { Labels } from '../selector/requirement.ts'
 import type { Settings } from '../settings.ts'
 import type { VnodeSet } from '../vnode/vnode-set.ts'
 import type { PodFacts } from './facts.ts'
@@ -46,7 +47,7 @@ export function selectsVnodesOnly(pod: PodFacts, environment: Environment): bool
   const { settings, vnodes } = environment
   if (pod.nodeSelector.get(VNODE_TYPE_LABEL) === VNODE_TYPE_VALUE) return true
   // One of several labels may be on real nodes too; all of them together are what sends a Pod to a VNode.
-  if ([...settings.nodeSelector].every(([key, value]) => pod.nodeSelector.get(key) === value)) return true
+  if (hasAll(pod.nodeSelector, settings.nodeSelector)) return true
   const hostname = pod.nodeSelector.get(LABEL_HOSTNAME)
   if (hostname !== undefined && vnodes.hasName(hostname)) return true
   // An empty term selects no node at all.
@@ -54,6 +55,11 @@ export function selectsVnodesOnly(pod: PodFacts, environment: Environment): bool
     term => requirementsOf(term.matchFields).length + requirementsOf(term.matchExpressions).length > 0,
   )
   return terms.length > 0 && terms.every(term => admitsVnodesOnly(term, environment))
+}
+
+function hasAll(labels: Labels, wanted: Labels): boolean {
+  for (const [key, value] of wanted) if (labels.get(key) !== value) return false
+  return true
 }
 
 function admitsVnodesOnly(term: NodeSelectorTerm, { settings, vnodes }: Environment): boolean {
@@ -79,6 +85,7 @@ function selectorConflict(
   { nodeSelector }: PodFacts,
   { settings, vnodes }: Environment,
 ): Conflict | undefined {
+  if (nodeSelector.size === 0) return undefined
   const wanted = [...settings.nodeSelector, [VNODE_TYPE_LABEL, VNODE_TYPE_VALUE] as const]
   for (const [key, value] of wanted) {
     const has = nodeSelector.get(key)

@@ -2,6 +2,7 @@
  * What is to become of a Pod: one function for the webhook, the helper and `vnode explain`, so that none of them can differ.
  * Source of every rule here: the design's sections on rules and admission; what the vendor documents of eci-profile.
  */
+import { memoizeByObject } from '../memo.ts'
 import { ECI_PREFIX, LABEL_SKIP } from '../names.ts'
 import type { PodFacts } from '../pod/facts.ts'
 import { type Conflict, conflictOf, type Environment, goesByItself } from '../pod/placement.ts'
@@ -111,24 +112,33 @@ function routeOf(pod: PodFacts, environment: Environment): Route {
   return goesByItself(pod, environment) ? 'own' : 'rule'
 }
 
-function place(pod: PodFacts, route: Route, { scheduling, effective, applying }: RuleMatches): Placed {
+/** The same value for all Pods that the same rules send the same way, so that what follows from it can be kept. */
+function place(pod: PodFacts, route: Route, matches: RuleMatches): Placed {
+  if (route !== 'bound') return placements(matches)[route]
+  return placement(matches, route, `its nodeName binds it to the VNode ${pod.nodeName}`)
+}
+
+const placements = memoizeByObject((matches: RuleMatches) => ({
+  own: placement(matches, 'own', 'its own selectors and tolerations send it to a VNode'),
+  rule: placement(
+    matches,
+    'rule',
+    `rule ${matches.scheduling?.name} matches with policy ${matches.scheduling?.policy?.kind}`,
+  ),
+}))
+
+function placement({ scheduling, effective, applying }: RuleMatches, route: Route, reason: string): Placed {
   const policy = scheduling?.policy
   const effect = mergeEffects(effective)
   return {
     outcome: 'placed',
     route,
     effect,
-    reason: placedReason(pod, route, scheduling),
+    reason,
     effectAtCreation: route === 'rule' ? atCreation(effect, policy) : effect,
     rules: applying,
     ...(scheduling === undefined || policy === undefined ? {} : { rule: scheduling, policy }),
   }
-}
-
-function placedReason(pod: PodFacts, route: Route, scheduling: Rule | undefined): string {
-  if (route === 'bound') return `its nodeName binds it to the VNode ${pod.nodeName}`
-  if (route === 'own') return 'its own selectors and tolerations send it to a VNode'
-  return `rule ${scheduling?.name} matches with policy ${scheduling?.policy?.kind}`
 }
 
 function mergeEffects(rules: readonly Rule[]): Effect {

@@ -8,6 +8,7 @@
  *     always                 ─► rules with nothing to hang on: NotIn, DoesNotExist, wildcards, no selector
  */
 
+import { memoize } from '../memo.ts'
 import { isEmptyEffect } from './effect.ts'
 import { literalNames } from './name-pattern.ts'
 import { type Problem, renderPath } from './problem.ts'
@@ -52,18 +53,34 @@ export class RuleSet {
     namespaceLabelKey: new Map(),
   }
   readonly #always: Entry[] = []
+  /** Keys of Pod labels that any rule asks about. */
+  readonly #podLabelKeys: ReadonlySet<string>
+  /** By the orders of the rules that match. The same few rules match Pod after Pod, and what follows from them is kept by this value. */
+  readonly #choose = memoize(
+    (orders: string): RuleMatches =>
+      choose(orders.split(' ').flatMap(order => this.rules[Number(order)] ?? [])),
+  )
 
   constructor(rules: readonly Rule[]) {
     this.rules = rules
+    this.#podLabelKeys = new Set(rules.flatMap(rule => (rule.objectSelector ?? []).map(({ key }) => key)))
     const entries = rules.map((rule, order) => ({ order, rule, anchors: anchorsOf(rule) }))
     const load = countLoad(entries.map(entry => entry.anchors))
     for (const { order, rule, anchors } of entries) this.#hang({ order, rule }, lightest(anchors, load))
   }
 
+  /** The same value each time that the same rules match. */
   match(subject: Subject): RuleMatches {
     const matching = this.#candidates(subject).filter(({ rule }) => mismatchOf(rule, subject) === undefined)
+    if (matching.length === 0) return NO_MATCHES
     if (matching.length > 1) matching.sort((a, b) => a.order - b.order)
-    return choose(matching)
+    return this.#choose(matching.map(({ order }) => order).join(' '))
+  }
+
+  /** Does any rule look at one of these labels? If not, a Pod matches the same with and without them. */
+  asksAbout(labels: Labels): boolean {
+    for (const key of labels.keys()) if (this.#podLabelKeys.has(key)) return true
+    return false
   }
 
   #hang(entry: Entry, anchor: Anchor | undefined): void {
@@ -104,12 +121,14 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : Number(a > b)
 }
 
-function choose(matching: readonly Entry[]): RuleMatches {
+const NO_MATCHES: RuleMatches = { effective: [], applying: [] }
+
+function choose(matching: readonly Rule[]): RuleMatches {
   let scheduling: Rule | undefined
   let isSelectorTaken = false
   const effective: Rule[] = []
   const applying: Rule[] = []
-  for (const { rule } of matching) {
+  for (const rule of matching) {
     const isScheduler = scheduling === undefined && rule.policy !== undefined
     const isEffective = (rule.origin === 'ConfigMap' || !isSelectorTaken) && !isEmptyEffect(rule.effect)
     if (isScheduler) scheduling = rule

@@ -3,8 +3,8 @@
 import { ANNOTATION_POLICY, OWN_PREFIX } from '../names.ts'
 import { type Additions, additionsForSpill, additionsOnVnode, isEmptyAdditions } from '../pod/additions.ts'
 import type { PodFacts } from '../pod/facts.ts'
-import { type Mutation, settle } from '../pod/mutate.ts'
-import { type AddOperation, applyPatch, renderPatch } from '../pod/patch.ts'
+import { type Found, settle } from '../pod/mutate.ts'
+import { type AddOperation, renderPatch } from '../pod/patch.ts'
 import { checkPatch } from '../pod/patch-check.ts'
 import { decide, type NamespaceFacts, type Placed, type RuledEnvironment } from '../policy/decide.ts'
 import type { Settings } from '../settings.ts'
@@ -53,14 +53,13 @@ export function patchOnVnode(
   return patch.length === 0 ? undefined : checked(facts, resourceVersion, patch)
 }
 
-function stepOnVnode(pod: PodFacts, namespace: NamespaceFacts, environment: RuledEnvironment): Mutation {
+function stepOnVnode(pod: PodFacts, namespace: NamespaceFacts, environment: RuledEnvironment): Found {
   const decision = decide(pod, namespace, environment)
-  const nothing = { decision, advice: [], patch: [], result: pod.object }
+  const nothing = { decision, advice: [], patch: [] }
   if (decision.outcome !== 'placed' || !waitsForVnode(decision, pod)) return nothing
   const additions = additionsOnVnode(decision, pod, environment.settings)
   if (!isWorthwhile(additions)) return nothing
-  const patch = renderPatch(pod.object, additions)
-  return { decision, advice: [], additions, patch, result: applyPatch(pod.object, patch) }
+  return { decision, advice: [], additions, patch: renderPatch(pod.object, additions) }
 }
 
 /** Under virtualNodeOnly all was added at creation, unless the webhook did not see the Pod. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { memoize } from '../../../src/core/memo.ts'
+import { memoize, memoizeByObject } from '../../../src/core/memo.ts'
 
 function counted() {
   const calls: string[] = []
@@ -38,4 +38,16 @@ t.test('many texts: the answers stay right, and old ones are forgotten', async t
   for (let index = 0; index < 5000; index++) read(`text ${index}`)
   t.equal(read('text 0'), 6)
   t.equal(calls.length, 5001)
+})
+
+t.test('of an object too an answer is worked out once, and equal objects are not the same', async t => {
+  const asked: object[] = []
+  const read = memoizeByObject((object: { readonly size?: number }) => {
+    asked.push(object)
+    return object.size
+  })
+  const [one, other, empty] = [{ size: 1 }, { size: 1 }, {}]
+  t.strictSame([read(one), read(other), read(empty)], [1, 1, undefined])
+  t.strictSame([read(one), read(other), read(empty)], [1, 1, undefined])
+  t.equal(asked.length, 3)
 })

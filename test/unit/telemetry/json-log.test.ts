@@ -18,6 +18,23 @@ t.test('a line is one JSON object: level as a word, time, fields, message', asyn
   t.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
 })
 
+t.test('the time is that of the line, from one second to the next', async t => {
+  const { log, lines } = capture('info')
+  const begun = Date.now()
+  while (Date.now() < begun + 1100) log.info({}, 'now')
+  const times = lines.map(line => String(JSON.parse(line).time))
+  t.strictSame(
+    times.filter(time => new Date(time).toISOString() !== time),
+    [],
+  )
+  const numbers = times.map(time => Date.parse(time))
+  t.ok(Number(numbers[0]) >= begun && Number(numbers.at(-1)) <= Date.now())
+  t.strictSame(
+    numbers,
+    numbers.toSorted((a, b) => a - b),
+  )
+})
+
 t.test('levels', async t => {
   for (const [index, level] of LOG_LEVELS.entries()) {
     const { log, lines } = capture(level)

@@ -40,14 +40,13 @@ function randomValue(random: Random, depth: number): unknown {
   return Object.fromEntries(members.map(member => [random.one(KEYS), member]))
 }
 
-/** The value with empty lists for those that may be cut out, wherever a key is, or ends in, their name. */
+/** The value with empty lists for those that may be cut out, wherever a key is their name. */
 function withoutLists(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutLists)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
     Object.entries(value).map(([key, member]) => {
-      const isCut = Array.isArray(member) && (key === KEY || key.endsWith(`"${KEY}`))
-      return [key, isCut ? [] : withoutLists(member)]
+      return [key, Array.isArray(member) && key === KEY ? [] : withoutLists(member)]
     }),
   )
 }
@@ -62,7 +61,7 @@ t.test('a body reads as JSON does, but for lists of managedFields', async t => {
     cut += Number(JSON.stringify(read) !== JSON.stringify(JSON.parse(text)))
     if (JSON.stringify(withoutLists(read)) !== JSON.stringify(withoutLists(value))) t.fail(text)
   }
-  t.ok(cut > 500, `${cut} had something cut out`)
+  t.ok(cut > 200, `${cut} had something cut out`)
 })
 
 t.test('a body that is no JSON throws, or reads as it would without lists of managedFields', async t => {

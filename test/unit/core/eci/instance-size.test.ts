@@ -1,5 +1,5 @@
 import t from 'tap'
-import { billedSize, sizedAmount } from '../../../../src/core/eci/instance-size.ts'
+import { billedSize, isSold, sizedAmount } from '../../../../src/core/eci/instance-size.ts'
 import { formatCpu, formatMemory, parseQuantity } from '../../../../src/core/kubernetes/quantity.ts'
 
 const amount = (text: string) => parseQuantity(text) ?? 0n
@@ -29,6 +29,7 @@ for (const [cpu, memory, expected] of sizes) {
     const billed = billedSize({ cpu: amount(cpu), memory: amount(memory) })
     const regional = billed?.someRegions === undefined ? '' : ` or ${spell(billed.someRegions)}`
     t.equal(billed === undefined ? 'none' : spell(billed.everywhere) + regional, expected)
+    t.equal(isSold({ cpu: amount(cpu), memory: amount(memory) }), expected !== 'none')
   })
 }
 

@@ -1,7 +1,7 @@
 import jsonPatch from 'fast-json-patch'
 import t from 'tap'
 import { type Additions, isEmptyAdditions, REAL_NODES_FIRST } from '../../../../src/core/pod/additions.ts'
-import { type AddOperation, applyPatch, renderPatch } from '../../../../src/core/pod/patch.ts'
+import { type AddOperation, applyPatch, patchToBase64, renderPatch } from '../../../../src/core/pod/patch.ts'
 import { makePod, type PodOverrides } from '../../../helpers/pods.ts'
 
 const TOLERATION = { key: 'k8s.aliyun.com/vnode', operator: 'Equal', value: 'true', effect: 'NoSchedule' }
@@ -14,6 +14,7 @@ function additions(change: Partial<Additions> = {}): Additions {
     awaySeconds: 86_400,
     labels: new Map(),
     annotations: new Map(),
+    isLarge: false,
     isOverBudget: false,
     ...change,
   }
@@ -369,4 +370,57 @@ t.test('does not apply to', async t => {
     t.throws(() => applyPatch(object, [add(path, 'x')]), { code: 'INTERNAL', message }, sentence)
     t.strictSame(object, target(), sentence)
   }
+})
+
+t.test('an index of more digits than a number has is past the end', async t => {
+  t.throws(() => applyPatch(target(), [add(`/spec/tolerations/${'9'.repeat(400)}`, {})]), {
+    code: 'INTERNAL',
+  })
+})
+
+t.test('what one operation adds, a later one can add to, and the patch stays as it was', async t => {
+  const patch = [
+    add('/metadata/annotations', { a: 'x' }),
+    add('/metadata/annotations/b', 'y'),
+    add('/spec/affinity', { nodeAffinity: { [PREFERRED]: [] } }),
+    add(`/spec/affinity/nodeAffinity/${PREFERRED}/-`, REAL_NODES_FIRST),
+    add('/metadata/annotations', { c: 'z' }),
+    add('/metadata/annotations/d', 'z'),
+  ]
+  const before = structuredClone(patch)
+  const reference = jsonPatch.applyPatch(target(), structuredClone(patch)).newDocument
+  t.strictSame(applyPatch(target(), patch), reference)
+  t.strictSame(patch, before)
+})
+
+t.test('rules that add the same to many Pods give them the very same operations', async t => {
+  const added = additions({ annotations: one, labels: one, toleration: TOLERATION, awayTolerations: [0] })
+  const render = () => renderPatch(pod({ annotations: {}, labels: {} }, { tolerations: [{}] }), added)
+  const [first, second] = [render(), render()]
+  t.equal(first.length, 4)
+  for (const [index, operation] of first.entries()) t.equal(operation, second[index])
+})
+
+t.test('in base64 it is the same patch, whatever it says', async t => {
+  const read = (patch: readonly AddOperation[]) =>
+    JSON.parse(Buffer.from(patchToBase64(patch), 'base64').toString())
+  const patch: AddOperation[] = []
+  t.strictSame(read(patch), patch)
+  for (const text of ['', 'x', 'xy', 'xyz', 'é', '😀', '"', '\n', '\ud800', '=='].flatMap(one => [
+    one,
+    one,
+  ])) {
+    patch.push(add(`/metadata/annotations/${text}`, { note: text }))
+    t.strictSame(read(patch), JSON.parse(Buffer.from(JSON.stringify(patch)).toString()), JSON.stringify(text))
+    t.match(patchToBase64(patch), /^[A-Za-z0-9+/]+={0,2}$/)
+    t.strictSame(
+      read(patch.slice(-1)),
+      patch.slice(-1).map(each => JSON.parse(JSON.stringify(each))),
+    )
+  }
+  t.strictSame(
+    read([...patch, ...patch]),
+    JSON.parse(JSON.stringify([...patch, ...patch])),
+    'shared operations',
+  )
 })

@@ -241,3 +241,38 @@ t.test('what applies when', async t => {
   for (const [sentence, [selectors, rules, expected]] of choices)
     t.strictSame(choice(selectors, rules), expected, sentence)
 })
+
+t.test('the same rules that match give the same value, so that what follows from it can be kept', async t => {
+  const rules = new RuleSet(
+    compileAll([
+      { name: 'a', objectSelector: { matchLabels: { app: 'web' } } },
+      { name: 'b', objectSelector: { matchLabels: { tier: 'front' } }, effect: { labels: { on: 'eci' } } },
+    ]),
+  )
+  const match = (labels: Record<string, string>) =>
+    rules.match({ labels: new Map(Object.entries(labels)), namespace: 'x', namespaceLabels: new Map() })
+  const both = match({ app: 'web', tier: 'front' })
+  t.strictSame(
+    both.applying.map(rule => rule.name),
+    ['a', 'b'],
+  )
+  t.equal(match({ tier: 'front', app: 'web', more: 'x' }), both)
+  t.equal(match({ app: 'web' }), match({ app: 'web', more: 'x' }))
+  t.not(match({ app: 'web' }), both)
+  t.equal(match({}), match({ more: 'x' }))
+})
+
+t.test('a rule set knows which labels of Pods its rules ask about', async t => {
+  const rules = new RuleSet(
+    compileAll([
+      { name: 'a', objectSelector: { matchLabels: { app: 'web' } } },
+      { name: 'b', objectSelector: { matchExpressions: [{ key: 'gone', operator: 'DoesNotExist' }] } },
+      { name: 'c', namespaceSelector: { matchLabels: { env: 'ci' } }, effect: { labels: { on: 'eci' } } },
+    ]),
+  )
+  const asks = (...keys: string[]) => rules.asksAbout(new Map(keys.map(key => [key, 'x'])))
+  t.equal(asks('app'), true)
+  t.equal(asks('on', 'gone'), true)
+  t.equal(asks('on', 'env', 'constructor'), false)
+  t.equal(asks(), false)
+})
