@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { DEFAULT_RULES } from '../../src/core/selector/default-rules.ts'
 import { readRuleDocuments } from '../../src/core/selector/documents.ts'
+import { createHelperMetrics } from '../../src/telemetry/helper-metrics.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { runVnode } from '../helpers/cli.ts'
 
 const readme = readFileSync('README.md', 'utf8')
@@ -40,5 +43,39 @@ t.test('the rules of each example are without a fault, and its Pods are explaine
     t.equal(explained.status, 0, name)
     t.match(explained.stdout, /VNode/, name)
     t.notMatch(explained.stdout, /refuses/, `${name}: nothing that ECI refuses`)
+  }
+})
+
+t.test('every Event of the webhook and the helper is in the README', async t => {
+  const files = ['src/rules', 'src/scheduler'].flatMap(folder =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter(name => name.endsWith('.ts'))
+      .map(name => readFileSync(join(folder, name), 'utf8')),
+  )
+  const reasons = files.flatMap(text =>
+    [...text.matchAll(/\breason: (?:\w+ \? )?'([A-Z][A-Za-z]+)'(?: : '([A-Z][A-Za-z]+)')?/g)].flatMap(found =>
+      found.slice(1).filter(reason => reason !== undefined),
+    ),
+  )
+  t.ok(reasons.includes('RulesRefused') && reasons.includes('CertificatesRepaired'))
+  t.same(
+    reasons.filter(reason => !readme.includes(`\`${reason}\``)),
+    [],
+  )
+})
+
+t.test('every metric is in the README', async t => {
+  const ours = [
+    ['vnode_profile_helper_', createHelperMetrics().registry],
+    ['vnode_profile_', createMetrics().registry],
+  ] as const
+  for (const [prefix, registry] of ours) {
+    const names = registry.getMetricsAsArray().flatMap(({ name }) => (name.startsWith(prefix) ? [name] : []))
+    t.ok(names.length > 5)
+    const isTold = (name: string) => new RegExp(`\`${name.slice(prefix.length)}[{\`]`).test(readme)
+    t.same(
+      names.filter(name => !isTold(name)),
+      [],
+    )
   }
 })
