@@ -186,11 +186,20 @@ export class ControlPlane {
 
   /** From now on the apiserver accepts connections, as the kernel does that for it, and is silent. */
   pauseApiserver(): void {
-    this.#children.get('kube-apiserver')?.signal('SIGSTOP')
+    this.pause('kube-apiserver')
   }
 
   resumeApiserver(): void {
-    this.#children.get('kube-apiserver')?.signal('SIGCONT')
+    this.resume('kube-apiserver')
+  }
+
+  /** From now on the program does nothing, and its connections stay open. */
+  pause(name: ProgramName): void {
+    this.#children.get(name)?.signal('SIGSTOP')
+  }
+
+  resume(name: ProgramName): void {
+    this.#children.get(name)?.signal('SIGCONT')
   }
 
   /** The end of what a program wrote. */

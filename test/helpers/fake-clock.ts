@@ -57,3 +57,33 @@ export class HastyClock implements Clock {
     return () => clearImmediate(timer)
   }
 }
+
+/** The machine's clock, which the test can put forward: whatever is due by then happens at once. */
+export class JumpClock implements Clock {
+  #offset = 0
+  readonly #timers = new Set<{ readonly at: number; readonly fire: () => void }>()
+
+  now(): number {
+    return performance.now() + this.#offset
+  }
+
+  after(ms: number, run: () => void): () => void {
+    const cancel = () => {
+      clearTimeout(timeout)
+      this.#timers.delete(timer)
+    }
+    const fire = () => {
+      cancel()
+      run()
+    }
+    const timer = { at: this.now() + ms, fire }
+    const timeout = setTimeout(fire, ms)
+    this.#timers.add(timer)
+    return cancel
+  }
+
+  jump(ms: number): void {
+    this.#offset += ms
+    for (const { at, fire } of [...this.#timers]) if (at <= this.now()) fire()
+  }
+}

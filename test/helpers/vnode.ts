@@ -4,6 +4,7 @@ import type { Container, PodSpec, Toleration } from './pods.ts'
 
 /** Kubernetes' default lease lasts 40 s, and a kubelet renews it four times within that. */
 const HEARTBEAT_MS = 5000
+const LEASES = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases'
 const MERGE_PATCH = 'application/merge-patch+json'
 const STRATEGIC_MERGE_PATCH = 'application/strategic-merge-patch+json'
 
@@ -108,6 +109,8 @@ export async function playNode(controlPlane: KubeletApi, settings: NodeSettings)
       kubelet.stop()
       await kubelet.removePods()
       await controlPlane.ask('DELETE', path)
+      // The node may come back.
+      await controlPlane.request('DELETE', `${LEASES}/${name}`)
     },
   }
 }
@@ -128,13 +131,12 @@ class Kubelet {
   }
 
   async start(): Promise<void> {
-    const leases = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases'
     const { name } = this.#settings
     const spec = { holderIdentity: name, leaseDurationSeconds: 40, renewTime: microTime() }
-    await this.#controlPlane.ask('POST', leases, { body: { metadata: { name }, spec } })
+    await this.#controlPlane.ask('POST', LEASES, { body: { metadata: { name }, spec } })
     const beat = async (): Promise<void> => {
       const body = { spec: { renewTime: microTime() } }
-      await this.#controlPlane.request('PATCH', `${leases}/${name}`, { body, contentType: MERGE_PATCH })
+      await this.#controlPlane.request('PATCH', `${LEASES}/${name}`, { body, contentType: MERGE_PATCH })
       await this.setReady(this.#isReady)
     }
     // A beat that fails, as the apiserver is down, is like a lost one: the next may succeed.

@@ -1,7 +1,6 @@
 import t from 'tap'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import { install } from '../helpers/helper.ts'
-import { patience } from '../helpers/patience.ts'
 import type { StoredPod } from '../helpers/placed-pods.ts'
 import { PodStory, vnodeTolerations } from '../helpers/pod-story.ts'
 import { makeContainer, makeDeployment, makePod } from '../helpers/pods.ts'
@@ -25,7 +24,7 @@ const RULES = [
 const HALF = [makeContainer({ cpu: '500m' })]
 const isRunning = ({ status }: StoredPod) => status.phase === 'Running'
 const isLive = ({ metadata }: StoredPod) => metadata.deletionTimestamp === undefined
-const TIMEOUT = { timeout: patience(30_000) }
+const TIMEOUT = { timeout: 15_000 }
 
 const controlPlane = await controlPlaneOrSkip(t, { scheduler: true, controllerManager: true })
 

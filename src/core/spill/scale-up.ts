@@ -16,12 +16,15 @@ export function scaleUpOf(raw: unknown): ScaleUp | undefined {
   const involved = asRecord(event?.involvedObject)
   const uid = asString(involved?.uid) ?? ''
   if (involved?.kind !== 'Pod' || uid === '') return undefined
-  const times = [
-    event?.lastTimestamp,
-    event?.eventTime,
-    asRecord(event?.series)?.lastObservedTime,
-    asRecord(event?.metadata)?.creationTimestamp,
-  ]
-  const known = times.map(time => Date.parse(asString(time) ?? '')).filter(time => !Number.isNaN(time))
+  const times = [event?.lastTimestamp, event?.eventTime, asRecord(event?.series)?.lastObservedTime].flatMap(
+    timeOf,
+  )
+  // Some writers leave all of them out.
+  const known = times.length > 0 ? times : timeOf(asRecord(event?.metadata)?.creationTimestamp)
   return known.length === 0 ? undefined : { uid, atMs: Math.max(...known) }
+}
+
+function timeOf(text: unknown): number[] {
+  const time = Date.parse(asString(text) ?? '')
+  return Number.isNaN(time) ? [] : [time]
 }

@@ -100,7 +100,7 @@ async function watchLoading(
 ): Promise<void> {
   while (!signal.aborted) {
     const { waitsFor } = world
-    onTrouble(waitsFor.length === 0 ? undefined : `not loaded yet: ${waitsFor.join(', ')}`)
+    onTrouble(waitsFor.length === 0 ? undefined : waitsFor.join('; '))
     await sleep(clock, LOOK_MS, signal)
   }
 }

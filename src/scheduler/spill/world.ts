@@ -22,7 +22,7 @@ import type { Logger } from '../../telemetry/logger.ts'
 
 export interface SpillWorldOptions {
   readonly client: Pick<KubeClient, 'request' | 'stream'>
-  readonly rules: Pick<ClusterRules, 'state' | 'isLoaded'>
+  readonly rules: Pick<ClusterRules, 'state' | 'source'>
   readonly settings: SpillSettings
   readonly log: Logger
   readonly onPending?: (change: Change<PendingPod>) => void
@@ -90,15 +90,17 @@ export class SpillWorld {
 
   /** True from when all that every verdict takes has been listed once. */
   get isLoaded(): boolean {
-    return this.#options.rules.isLoaded && this.waitsFor.length === 0
+    return this.waitsFor.length === 0
   }
 
   /** What has not been listed yet. */
   get waitsFor(): readonly string[] {
-    return [...this.#watched].flatMap(([name, { synced, lastError }]) => {
+    const ours = [...this.#watched].flatMap(([name, { synced, lastError }]) => {
       const why = lastError === undefined ? '' : ` (${messageOf(lastError)})`
-      return synced ? [] : [`${name}${why}`]
+      return synced ? [] : [`${name} are not loaded yet${why}`]
     })
+    const rules = this.#options.rules.source.health().filter(({ isSynced }) => !isSynced)
+    return [...rules.map(({ reason }) => reason), ...ours]
   }
 
   /** What decisions are made with; another one after each change of it. */

@@ -8,7 +8,8 @@ const cases: Readonly<Record<string, readonly [unknown, object | undefined]>> = 
   'of cluster-autoscaler, the last time it was said': [
     {
       involvedObject,
-      metadata: { creationTimestamp: '2026-05-06T07:08:01Z' },
+      // It may be copied from one cluster to another.
+      metadata: { creationTimestamp: '2026-05-06T07:08:30Z' },
       firstTimestamp: '2026-05-06T07:08:01Z',
       lastTimestamp: '2026-05-06T07:08:05Z',
       eventTime: null,
@@ -26,6 +27,10 @@ const cases: Readonly<Record<string, readonly [unknown, object | undefined]>> = 
       series: { lastObservedTime: '2026-05-06T07:08:09.000000Z' },
     },
     { uid: 'u', atMs: at(9) },
+  ],
+  'with no time but that of its creation': [
+    { involvedObject, metadata: { creationTimestamp: '2026-05-06T07:08:04Z' } },
+    { uid: 'u', atMs: at(4) },
   ],
   'without any time': [{ involvedObject }, undefined],
   'about a Node': [
