@@ -4,6 +4,7 @@
  */
 import { messageOf } from '../../core/errors.ts'
 import { SPILL_MANAGER } from '../../core/names.ts'
+import { covers } from '../../core/pod/toleration.ts'
 import { type Judge, SpillBook, type Tracked } from '../../core/spill/book.ts'
 import { pendingPod } from '../../core/spill/pending-pod.ts'
 import { type PodPatch, spillPatch } from '../../core/spill/spill-patch.ts'
@@ -15,7 +16,7 @@ import type { SpillMetrics } from '../../telemetry/helper-metrics.ts'
 import { TokenBucket } from '../token-bucket.ts'
 import { Wake } from '../wake.ts'
 import type { PodEvents } from './pod-events.ts'
-import { type Written, writePod } from './pod-writer.ts'
+import { readPod, type Written, writePod } from './pod-writer.ts'
 import type { SpillProgramSettings } from './settings.ts'
 import type { SpillWorld } from './world.ts'
 
@@ -55,6 +56,8 @@ export class Spiller {
   #lookedAt = Number.NEGATIVE_INFINITY
   #usedAt = Number.NEGATIVE_INFINITY
   #measuredAt = Number.NEGATIVE_INFINITY
+  /** Those that got a node, or ended, before it was known what had become of an attempt. */
+  readonly #leavers = new Set<Tracked>()
   /** After a failure that may be everybody's. */
   #pausedUntil = Number.NEGATIVE_INFINITY
 
@@ -68,6 +71,9 @@ export class Spiller {
 
   /** The Pod at this key has changed; undefined: it is gone, or has a node. */
   setPod(key: string, pod: Tracked['pod'] | undefined): void {
+    const tracked = this.book.get(key)
+    if (tracked?.unanswered !== undefined && !tracked.isDone && pod?.uid !== tracked.pod.uid)
+      this.#leavers.add(tracked)
     if (pod === undefined) this.book.delete(key)
     else this.book.set(key, pod, this.#options.clock.now())
     this.#wake.now()
@@ -104,9 +110,11 @@ export class Spiller {
     this.#collectNews(now)
     for (const tracked of this.book.review(this.#judge, now)) this.#tell(tracked)
     this.#measure(now)
+    const pausedMs = this.#pausedUntil - now
+    if (pausedMs <= 0) await this.#askAboutLeavers()
     const next = this.book.next()
     if (next === undefined) return Math.max(1, Math.min(TICK_MS, this.book.dueIn(now)))
-    const pause = Math.max(this.#bucket.waitMs, this.#pausedUntil - now)
+    const pause = Math.max(this.#bucket.waitMs, pausedMs)
     if (pause > 0) return Math.max(1, Math.min(TICK_MS, pause, this.book.dueIn(now)))
     await this.#spill(next, signal)
     return 0
@@ -192,6 +200,21 @@ export class Spiller {
     this.#tell(tracked)
     tracked.tries += 1
     if (tracked.tries % MOST_CONFLICTS === 0) this.book.postpone(tracked, CONFLICT_MS, now)
+  }
+
+  /** Nothing is to be done for them; but what was done is to be told. */
+  async #askAboutLeavers(): Promise<void> {
+    for (const tracked of this.#leavers) {
+      this.#leavers.delete(tracked)
+      try {
+        const found = await readPod(this.#options.client, tracked.pod)
+        const { toleration } = this.#options.world.environment.settings
+        const isSpilled = found !== undefined && covers(pendingPod(found).facts.tolerations, toleration)
+        if (isSpilled && tracked.unanswered !== undefined) this.#done(tracked, tracked.unanswered)
+      } catch {
+        // It stays untold: the API server is away, and may be for long.
+      }
+    }
   }
 
   #tell(tracked: Tracked): void {
