@@ -34,7 +34,7 @@ const NODE: Right = { group: '', resource: 'nodes', verb: 'create' }
 
 const LOOK_MS = 500
 /** API servers learn of a new token, and of new roles, a moment after they are written. */
-const LIMIT_MS = 20_000
+const LIMIT_MS = 10_000
 
 /** Throws a VnodeError with what to do next. */
 export async function probeKubeconfig(text: string, options: ProbeOptions): Promise<void> {
@@ -83,7 +83,7 @@ async function problemOf(
     if (error instanceof ApiError) return new VnodeError('API', error.message, { cause: error })
     return new VnodeError('NETWORK', `${client.server}, where the VNode is to go, cannot be used from here`, {
       cause: error,
-      next: `${reasonOf(error)} Set another address (--apiserver, bootstrap.apiserver); or, if VNodes reach it and this machine does not, --no-reach-check (bootstrap.reachCheck: false).`,
+      next: `${reasonOf(error)} Set another address (--apiserver, bootstrap.apiserver); or, if VNodes reach it and this machine does not, --skip-reach-check (bootstrap.skipReachCheck).`,
     })
   }
 }

@@ -51,6 +51,16 @@ export async function register(options: RegisterOptions): Promise<Registration> 
   })
 }
 
+/** The step that a run would take next, from what there is now. */
+export async function lookAhead(options: RegisterOptions): Promise<Situation> {
+  return new Registrar(options).look()
+}
+
+export interface Situation {
+  readonly record: StoredRecord | undefined
+  readonly step: Step
+}
+
 class Registrar {
   readonly #options: RegisterOptions
   #how: Registration['how'] = 'known'
@@ -61,20 +71,25 @@ class Registrar {
 
   /** One step; what is registered once there is nothing left to do. */
   async turn(): Promise<Registration | undefined> {
-    const { records, wish, now, progress } = this.#options
-    const record = await records.read()
+    const { progress } = this.#options
+    const { record, step } = await this.look()
     progress.uid = record?.uid ?? ''
-    const seen = await this.#look(record)
-    const step = nextStep(record, seen, { wish, now: now() })
     progress.detail('Step', `next: ${step.kind}`)
     if (step.kind === 'registered') return this.#finish(record, step)
     await this.#take(step, record)
     return undefined
   }
 
+  async look(): Promise<Situation> {
+    const { records, wish, now } = this.#options
+    const record = await records.read()
+    const seen = await this.#list(record)
+    return { record, step: nextStep(record, seen, { wish, now: now() }) }
+  }
+
   async #take(step: Exclude<Step, { kind: 'registered' }>, record: StoredRecord | undefined): Promise<void> {
     const { clock, signal, progress } = this.#options
-    if (step.kind === 'refuse') throw new VnodeError('BAD_SETTINGS', step.message, { next: step.next })
+    if (step.kind === 'refuse') throw new VnodeError('REFUSED', step.message, { next: step.next })
     if (step.kind === 'intend') return this.#intend()
     if (step.kind === 'adopt') return this.#adopt(record, step)
     if (record === undefined) return
@@ -86,7 +101,7 @@ class Registrar {
   }
 
   /** What exists of this cluster, and what is written down, wherever its tag went. */
-  async #look(record: StoredRecord | undefined): Promise<readonly SeenVirtualNode[]> {
+  async #list(record: StoredRecord | undefined): Promise<readonly SeenVirtualNode[]> {
     const { eci, clusterTag, signal, wish } = this.#options
     const byTag = await eci.describeVirtualNodes({ tags: [clusterTag] }, { signal })
     const id = record?.virtualNodeId
@@ -146,7 +161,7 @@ class Registrar {
     progress.say('Refused', `the earlier request: ${refusal.message}`)
     await sleep(clock, SETTLE_MS, signal)
     signal.throwIfAborted()
-    const seen = await this.#look(record)
+    const seen = await this.#list(record)
     if (seen.some(({ virtualNodeName }) => virtualNodeName === record.name)) return
     await this.#end(record, 'ECI has refused the earlier request, and the values have changed')
   }

@@ -1,6 +1,7 @@
 /** `vnode bootstrap`: one VNode for this cluster, registered once, and Ready. Whatever is retried, killed or run twice. */
 import { VnodeError } from '../core/errors.ts'
 import { vnodeNames } from '../core/vnode/identity.ts'
+import type { Step } from '../core/vnode/registration.ts'
 import type { EciClient } from '../eci/virtual-node.ts'
 import type { KubeClient } from '../kube/api.ts'
 import { type Clock, systemClock } from '../kube/clock.ts'
@@ -12,7 +13,7 @@ import type { ConnectAs } from './kubeconfig-probe.ts'
 import { checkNetwork } from './network-check.ts'
 import { type Notice, Progress } from './progress.ts'
 import { type Intent, SecretRecord } from './record.ts'
-import { type Registration, register } from './register.ts'
+import { lookAhead, type RegisterOptions, type Registration, register } from './register.ts'
 import type { BootstrapSettings } from './settings.ts'
 import { checkVirtualNode, clusterTagOf, fingerprintOf, type PlainRequest, plainRequest } from './wish.ts'
 
@@ -39,7 +40,8 @@ export async function runBootstrap(options: BootstrapOptions): Promise<Registrat
   const involved = { namespace, name: vnodeNames(prefix).record }
   const progress = new Progress({ say, events, involved })
   try {
-    const registration = await registerVnode({ ...options, clock }, progress)
+    const { register: registering } = await prepare({ ...options, clock }, progress)
+    const registration = await register(registering)
     const { virtualNodeId, nodeName } = registration
     await awaitNode({
       client,
@@ -62,13 +64,35 @@ export async function runBootstrap(options: BootstrapOptions): Promise<Registrat
   }
 }
 
+export interface BootstrapPlan {
+  readonly step: Step
+  readonly request: PlainRequest
+}
+
+/** What a run would do next, all checks included that need nothing to be written. Throws what a run would throw. */
+export async function planBootstrap(options: BootstrapOptions): Promise<BootstrapPlan> {
+  const { settings, say, clock = systemClock } = options
+  const involved = { namespace: settings.installNamespace, name: vnodeNames(settings.prefix).record }
+  const prepared = await prepare({ ...options, clock }, new Progress({ say, events: undefined, involved }))
+  const { register: registering, request } = prepared
+  const { step } = await lookAhead(registering)
+  if (step.kind === 'intend' || step.kind === 'prepare' || step.kind === 'end') await registering.check()
+  return { step, request }
+}
+
 type Parts = BootstrapOptions & { readonly clock: Clock }
 
-async function registerVnode(options: Parts, progress: Progress): Promise<Registration> {
+interface Prepared {
+  readonly request: PlainRequest
+  readonly register: RegisterOptions
+}
+
+/** Reads what there is to know; nothing is written. */
+async function prepare(options: Parts, progress: Progress): Promise<Prepared> {
   const { settings, client, eci, signal, clock, uuid } = options
   const { virtualNode, installNamespace: namespace, prefix } = settings
   checkVirtualNode(virtualNode)
-  progress.say('Cluster', 'reading what the cluster says of itself')
+  progress.detail('Cluster', 'reading what the cluster says of itself')
   const facts = await readCluster(client)
   const server = settings.apiserver ?? facts.publishedServer ?? client.server
   const identity = identityOf(options, { facts, server, progress })
@@ -77,11 +101,7 @@ async function registerVnode(options: Parts, progress: Progress): Promise<Regist
   if (request.clusterDNS === undefined)
     progress.say('Cluster', 'there is no Service kube-system/kube-dns; Pods on the VNode get no cluster DNS')
   const fingerprint = fingerprintOf(request, { server, credential: given ?? `${facts.caPem}` })
-  const makeIntent = async (): Promise<Intent> => {
-    const { kind, kubeconfig, ...token } = await identity.mint(given)
-    return { request: withSecrets(request, uuid(), kubeconfig), fingerprint, identity: kind, ...token }
-  }
-  return register({
+  const register: RegisterOptions = {
     records: new SecretRecord({
       client,
       namespace,
@@ -95,7 +115,10 @@ async function registerVnode(options: Parts, progress: Progress): Promise<Regist
       identity.check(given)
       await checkNetwork({ eci, virtualNode, progress, signal })
     },
-    makeIntent,
+    makeIntent: async () => {
+      const { kind, kubeconfig, ...token } = await identity.mint(given)
+      return { request: withSecrets(request, uuid(), kubeconfig), fingerprint, identity: kind, ...token }
+    },
     wish: {
       name: virtualNode.name,
       regionId: eci.regionId,
@@ -107,7 +130,8 @@ async function registerVnode(options: Parts, progress: Progress): Promise<Regist
     clock,
     now: Date.now,
     signal,
-  })
+  }
+  return { request, register }
 }
 
 interface IdentityParts {

@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { messageOf, VnodeError } from '../core/errors.ts'
 import { addonCommand } from './commands/addon.ts'
 import { approverCommand } from './commands/approver.ts'
+import { bootstrapCommand } from './commands/bootstrap.ts'
 import { clusterCommand } from './commands/cluster.ts'
 import { configCommand } from './commands/config.ts'
 import { daemonSetsCommand } from './commands/daemonsets.ts'
@@ -39,6 +40,7 @@ export function buildProgram(io: Io): Command {
     .addCommand(webhookCommand(io))
     .addCommand(helperCommand(io))
     .addCommand(approverCommand(io))
+    .addCommand(bootstrapCommand(io))
     .addCommand(probeCommand(io))
     .addCommand(explainCommand(io))
     .addCommand(daemonSetsCommand(io))

@@ -1,7 +1,7 @@
 /** Flags by which commands reach Alibaba Cloud, and what they come to with the environment and a context of `~/.vnode/config`. */
 import { type Command, Option } from 'commander'
 import { VnodeError } from '../core/errors.ts'
-import type { CredentialSettings } from '../core/vnode/credential-settings.ts'
+import type { AccessKey, CredentialSettings } from '../core/vnode/credential-settings.ts'
 import { type Environment, httpsUrl } from './flags.ts'
 import type { VnodeContext } from './vnode-config.ts'
 
@@ -54,10 +54,12 @@ export interface EciInputs {
   readonly env: Environment
   /** The context that is used; undefined where there is no file of contexts. */
   readonly context: VnodeContext | undefined
+  /** In place of whatever the flags choose. */
+  readonly accessKey?: AccessKey | undefined
 }
 
 /** Flags win over the context. The flags have had their values from the environment already. */
-export function eciSettingsFrom({ flags, env, context }: EciInputs): EciSettings {
+export function eciSettingsFrom({ flags, env, context, accessKey }: EciInputs): EciSettings {
   const regionId = flags.regionId ?? context?.regionId
   if (regionId === undefined)
     throw new VnodeError('BAD_SETTINGS', 'no region is given', {
@@ -65,7 +67,8 @@ export function eciSettingsFrom({ flags, env, context }: EciInputs): EciSettings
     })
   return {
     regionId,
-    credentials: chooseCredentials({ flags, env, context }),
+    credentials:
+      accessKey === undefined ? chooseCredentials({ flags, env, context }) : { kind: 'static', ...accessKey },
     endpoint: flags.eciEndpoint,
     extraCaFile: flags.eciCa,
     isVpcEndpoint: flags.eciVpcEndpoint === true,

@@ -27,11 +27,13 @@ export interface TestBootstrapOptions {
   readonly identity?: IdentityKind
   /** Secrets that it may read. */
   readonly secrets?: readonly string[]
+  /** Nobody has given a VNode rights yet. */
+  readonly isUnknown?: boolean
 }
 
 /** The namespace, and an identity with exactly the documented rights; gives its kubeconfig. */
 export async function prepareBootstrap(options: TestBootstrapOptions): Promise<string> {
-  const { controlPlane, name, identity = 'tls-bootstrap', secrets = [] } = options
+  const { controlPlane, name, identity = 'tls-bootstrap', secrets = [], isUnknown = false } = options
   await ensureNamespace(controlPlane, name)
   const user = `${name}-bootstrap`
   await grantAccess(
@@ -39,7 +41,7 @@ export async function prepareBootstrap(options: TestBootstrapOptions): Promise<s
     user,
     bootstrapAccess({ installNamespace: name, prefix: name, identity, secrets }),
   )
-  if (identity === 'service-account') {
+  if (identity === 'service-account' && !isUnknown) {
     const account = { kind: 'ServiceAccount', name: vnodeNames(name).account, namespace: name } as const
     await grantTo(controlPlane, `${name}-vnode`, vnodeAccess(), account)
   }
@@ -79,6 +81,15 @@ export async function recordOf(
   if (status === 404) return undefined
   const data = Object.entries((body.data ?? {}) as Record<string, string>)
   return Object.fromEntries(data.map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]))
+}
+
+/** As if what is written down had been written an hour ago: what was written a moment ago need not be listed by ECI yet. */
+export async function ageRecord(controlPlane: ControlPlane, name: string): Promise<void> {
+  const recordedAt = Buffer.from(new Date(Date.now() - 3_600_000).toISOString()).toString('base64')
+  await controlPlane.ask('PATCH', `/api/v1/namespaces/${name}/secrets/${vnodeNames(name).record}`, {
+    body: { data: { recordedAt } },
+    contentType: 'application/merge-patch+json',
+  })
 }
 
 /** `kind/name` of all that a run may leave in the cluster, its Events aside. */

@@ -4,6 +4,7 @@ import { type EciSettings, eciSettingsFrom } from '../../config/eci.ts'
 import type { VnodeContext } from '../../config/vnode-config.ts'
 import { expandHome } from '../../config/vnode-config-file.ts'
 import { VnodeError } from '../../core/errors.ts'
+import type { AccessKey } from '../../core/vnode/credential-settings.ts'
 import { openEci } from '../../eci/open.ts'
 import type { EciClient } from '../../eci/virtual-node.ts'
 import type { KubeClient } from '../../kube/api.ts'
@@ -26,11 +27,14 @@ export interface Session {
   readonly kubeconfig: string | undefined
 }
 
-/** Nothing is sent yet. Everything that is wrong with the context is said at once. */
-export async function openSession(flags: SessionFlags, io: Io): Promise<Session> {
+/**
+ * Nothing is sent yet. Everything that is wrong with the context is said at once. An AccessKey that is given wins over whatever the flags
+ * say of credentials.
+ */
+export async function openSession(flags: SessionFlags, io: Io, accessKey?: AccessKey): Promise<Session> {
   const file = configFileOf(flags.config, io)
   const context = await chooseContext(file, flags, io)
-  const settings = eciSettingsFrom({ flags, env: io.env, context })
+  const settings = eciSettingsFrom({ flags, env: io.env, context, accessKey })
   const kubeconfig = kubeconfigOf(file, { flags, context, io })
   const extraCaFile = settings.extraCaFile === undefined ? undefined : resolve(io.cwd, settings.extraCaFile)
   const eci = await openEci({

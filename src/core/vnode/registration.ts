@@ -71,7 +71,7 @@ export type Step =
   | { readonly kind: 'refuse'; readonly message: string; readonly next: string }
 
 /** A VNode that was created is listed within this time, or it is gone again. */
-export const VISIBLE_WITHIN_MS = 5 * 60_000
+export const VISIBLE_WITHIN_MS = 2 * 60_000
 
 const GONE = new Set(['Deleted', 'Deleting', 'Released'])
 

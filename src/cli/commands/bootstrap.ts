@@ -1,0 +1,117 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import {
+  applyEnvironment,
+  commaList,
+  dnsLabel,
+  durationOption,
+  httpsUrl,
+  keyValues,
+} from '../../config/flags.ts'
+import { INSTALL_NAMESPACE } from '../../core/names.ts'
+import { DEFAULT_NAME } from '../../core/rbac.ts'
+import { IDENTITY_KINDS, type IdentityKind } from '../../core/vnode/identity.ts'
+import type { BootstrapFlags, TaintFlag } from '../bootstrap/flags.ts'
+import type { Io } from '../io.ts'
+import { addSessionOptions } from '../vnode/session-flags.ts'
+
+const HELP = `
+The request and its token are written to a Secret before anything is paid for: whatever is killed, retried or run twice, one VNode is
+registered for this cluster and name. One that exists is used. The AccessKey comes from a Secret of the installation's namespace
+(--credentials-secret; keys access-key-id, access-key-secret and, if temporary, security-token), or as --credentials says.
+
+How the VNode shows the cluster who it is (--identity):
+  tls-bootstrap    by certificates that it asks for with a bootstrap token, and renews; vnode approver approves them
+  service-account  by a ServiceAccount's token, which never ends and is never renewed
+  kubeconfig       as a kubeconfig in a Secret says (--kubeconfig-secret, key kubeconfig)
+
+Examples:
+  vnode bootstrap --region-id cn-hangzhou --vswitch-id vsw-7xv2yk45qp5etidgf0000 --security-group-id sg-7xv5tcch4kjdr65t0000
+  vnode bootstrap --dry-run`
+
+export function bootstrapCommand(io: Io): Command {
+  const command = new Command('bootstrap')
+    .summary('Register a VNode for this cluster, once, and wait until its Node is Ready.')
+    .description(
+      'Register a VNode for this cluster, once, and wait until its Node is Ready. The chart runs it after an installation and after each upgrade (bootstrap.enabled).',
+    )
+  addInstallation(command)
+  addVirtualNode(command)
+  addIdentity(command)
+  command
+    .option('--additional', 'even if this cluster has a VNode of another name')
+    .addOption(durationOption('--wait <duration>', 'how long the Node may take to be Ready', '10m', 1))
+    .option('--kubeconfig <file>', 'cluster (default: the one this runs in, then the usual places)')
+    .option('--verbose', 'every single step')
+    .option('--dry-run', 'check everything, print the request, and write and send nothing')
+    .addOption(new Option('--dry', 'the same').hideHelp())
+    .addHelpText('after', HELP)
+  return addSessionOptions(command).action(async () => {
+    applyEnvironment(command, io.env)
+    const { runBootstrapCommand } = await import('../bootstrap/run.ts')
+    await runBootstrapCommand(command.opts<BootstrapFlags>(), io)
+  })
+}
+
+function addInstallation(command: Command): void {
+  command
+    .option('--install-namespace <name>', 'namespace of the installation', dnsLabel, INSTALL_NAMESPACE)
+    .option('--name <prefix>', 'by which the objects of the installation are named', dnsLabel, DEFAULT_NAME)
+    .option('--credentials-secret <name>', "Secret of the installation's namespace with the AccessKey")
+}
+
+function addVirtualNode(command: Command): void {
+  command
+    .option('--vnode-name <name>', "the VNode's name (default: the prefix)")
+    .option(
+      '--vswitch-id <ids>',
+      "1 to 10 vSwitches of one VPC, comma-separated (default: the context's)",
+      commaList,
+    )
+    .option('--security-group-id <id>', "security group in that VPC (default: the context's)")
+    .option('--zone-id <id>', 'zone of the VNode')
+    .option('--resource-group-id <id>', 'resource group of the VNode')
+    .option('--cluster-dns <addresses>', 'DNS servers of its Pods (default: the Service kube-dns)')
+    .option('--cluster-domain <domain>', 'DNS domain of the cluster')
+    .option('--custom-resources <list>', 'a=1,b=2: resources that Pods may request')
+    .option('--tag <key=value>', 'tag of the VNode (repeatable)', keyValues)
+    .option('--taint <key=value:Effect>', 'taint of its Node (repeatable)', taints)
+    .option('--eip-instance-id <id>', 'elastic IP address of the VNode')
+    .option('--public-network', 'give the VNode a public address')
+}
+
+function addIdentity(command: Command): void {
+  command
+    .option(
+      '--apiserver <url>',
+      "the API server's https://host:port in the VPC (default: kubeadm's cluster-info)",
+      httpsUrl,
+    )
+    .addOption(
+      new Option('--identity <kind>', 'how the VNode shows the cluster who it is')
+        .choices(IDENTITY_KINDS)
+        .default('tls-bootstrap' satisfies IdentityKind),
+    )
+    .option('--kubeconfig-secret <name>', "Secret with the VNode's kubeconfig, for '--identity kubeconfig'")
+    .addOption(
+      durationOption(
+        '--least-credential-life <duration>',
+        'a kubeconfig that ends before that is refused: it can never be replaced',
+        '720h',
+      ),
+    )
+    .option('--skip-reach-check', 'do not try the address and the credential from here first')
+}
+
+/** `key=value:Effect`, `key:Effect`; of a flag that is given several times, or comma-separated. */
+function taints(text: string, previous: readonly TaintFlag[] | undefined): readonly TaintFlag[] {
+  const found = commaList(text).map(item => {
+    const [, key, value = '', effect] =
+      /^([^=:\s]+)(?:=([^=:\s]*))?:(NoSchedule|PreferNoSchedule|NoExecute)$/.exec(item) ?? []
+    if (key === undefined || effect === undefined)
+      throw new InvalidArgumentError(
+        `${JSON.stringify(item)} is not key=value:NoSchedule, PreferNoSchedule or NoExecute`,
+      )
+    return { key, value, effect: effect as TaintFlag['effect'] }
+  })
+  return [...(previous ?? []), ...found]
+}

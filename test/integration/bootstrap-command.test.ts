@@ -1,0 +1,208 @@
+/** `vnode bootstrap` as it is typed: its credentials, what it prints, and what it never does. */
+import t, { type Test } from 'tap'
+import { bootstrapTokenId } from '../../src/core/vnode/identity.ts'
+import { startTestApprover } from '../helpers/approver.ts'
+import {
+  BOOTSTRAP_CONTROL_PLANE,
+  bootstrapName,
+  grantVnodes,
+  leftBy,
+  prepareBootstrap,
+} from '../helpers/bootstrap.ts'
+import { VPC_APISERVER } from '../helpers/bootstrap-run.ts'
+import { type CliResult, runVnode } from '../helpers/cli.ts'
+import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
+import { type FakeEci, fakeEci, TEST_ACCOUNT } from '../helpers/fake-eci/server.ts'
+import { home, SEED_CONFIG } from '../helpers/vnode-config.ts'
+
+const controlPlane = await controlPlaneOrSkip(t, BOOTSTRAP_CONTROL_PLANE)
+const { accessKeyId, accessKeySecret } = TEST_ACCOUNT
+const NETWORK = [
+  '--vswitch-id',
+  'vsw-7xv2yk45qp5etidgf0001',
+  '--security-group-id',
+  'sg-7xv5tcch4kjdr65t0001',
+]
+
+if (controlPlane !== undefined) {
+  await grantVnodes(controlPlane)
+  await startTestApprover(t, { controlPlane })
+
+  interface Scene {
+    readonly name: string
+    readonly fake: FakeEci
+    readonly run: (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<CliResult>
+  }
+
+  const makeScene = async (t: Test): Promise<Scene> => {
+    const name = bootstrapName(t)
+    const fake = await fakeEci(t, { routes: { [VPC_APISERVER]: controlPlane.url } })
+    const kubeconfig = await prepareBootstrap({ controlPlane, name, secrets: ['credentials'] })
+    // The address is one of a VPC, which this machine does not reach.
+    const flags = [
+      '--install-namespace',
+      name,
+      '--name',
+      name,
+      '--apiserver',
+      VPC_APISERVER,
+      '--skip-reach-check',
+    ]
+    const where = [
+      '--eci-endpoint',
+      fake.url,
+      '--eci-ca',
+      fake.caFile,
+      '--kubeconfig',
+      kubeconfig,
+      '--additional',
+    ]
+    return {
+      name,
+      fake,
+      run: (args, env = { HOME: '/nonexistent' }) =>
+        runVnode(['bootstrap', ...flags, ...where, ...args], { env }),
+    }
+  }
+
+  t.test('with the AccessKey of a Secret; again it has nothing to do', async t => {
+    const { name, fake, run } = await makeScene(t)
+    await controlPlane.ask('POST', `/api/v1/namespaces/${name}/secrets`, {
+      body: {
+        metadata: { name: 'credentials' },
+        stringData: { 'access-key-id': `${accessKeyId}\n`, 'access-key-secret': accessKeySecret },
+      },
+    })
+    const args = [...NETWORK, '--region-id', 'cn-hangzhou', '--credentials-secret', 'credentials']
+    const { status, stdout, stderr } = await run(args)
+    t.equal(status, 0, stderr)
+    const id = fake.virtualNodes[0]?.id
+    t.equal(stdout, `VNode ${id} is registered; its Node cn-hangzhou.${id} is Ready.\n`)
+    t.match(stderr, new RegExp(`^vnode: VNode ${id} is registered as ${name}; ECI's request id is `, 'm'))
+    t.notMatch(stderr, /next: /, 'details on request only')
+    const again = await run(args)
+    t.match(again, { status: 0, stdout: new RegExp(`^VNode ${id} is registered already; its Node `) })
+    t.equal(fake.callsOf('CreateVirtualNode').length, 1)
+  })
+
+  t.test('with a context of ~/.vnode/config, which has the network too', async t => {
+    const { fake, run } = await makeScene(t)
+    const { env } = home(t, SEED_CONFIG)
+    const { status, stderr } = await run([], env)
+    t.equal(status, 0, stderr)
+    t.equal(fake.virtualNodes.length, 1)
+  })
+
+  t.test('with the environment', async t => {
+    const { fake, run } = await makeScene(t)
+    const env = {
+      HOME: '/nonexistent',
+      ALIBABA_CLOUD_ACCESS_KEY_ID: accessKeyId,
+      ALIBABA_CLOUD_ACCESS_KEY_SECRET: accessKeySecret,
+      VNODE_REGION_ID: 'cn-hangzhou',
+      VNODE_TAG: 'team=a,stage=prod',
+      VNODE_TAINT: 'example.com/paid=true:PreferNoSchedule',
+    }
+    const { status, stderr } = await run(
+      [...NETWORK, '--credentials', 'env', '--custom-resources', 'example.com/gpu=4'],
+      env,
+    )
+    t.equal(status, 0, stderr)
+    t.match(fake.virtualNodes, [
+      {
+        customResources: 'example.com/gpu=4',
+        taints: [{ key: 'example.com/paid', value: 'true', effect: 'PreferNoSchedule' }],
+      },
+    ])
+    t.match(fake.virtualNodes[0]?.tags.slice(-2), [
+      { Key: 'team', Value: 'a' },
+      { Key: 'stage', Value: 'prod' },
+    ])
+  })
+
+  t.test('a dry run prints the request, and neither writes nor sends', async t => {
+    const { name, fake, run } = await makeScene(t)
+    const { env } = home(t, SEED_CONFIG)
+    const { status, stdout, stderr } = await run(['--dry-run'], env)
+    t.equal(status, 0, stderr)
+    t.match(JSON.parse(stdout), {
+      Action: 'CreateVirtualNode',
+      RegionId: 'cn-hangzhou',
+      VirtualNodeName: name,
+      TlsBootstrapEnabled: true,
+      KubeConfig: '**** (made when it is needed)',
+    })
+    t.strictSame(await leftBy(controlPlane, name), [])
+    t.strictSame(fake.callsOf('CreateVirtualNode'), [])
+    const refused = await run(['--dry-run', '--security-group-id', 'sg-none'], env)
+    t.match(refused, {
+      status: 2,
+      stdout: '',
+      stderr: /there is no security group sg-none.*\n.*--security-group-id/,
+    })
+    t.equal((await run([], env)).status, 0)
+    const known = await run(['--dry-run'], env)
+    t.match(known, { status: 0, stdout: /^VNode vnd-\S+ is registered already\.\n$/ })
+  })
+
+  t.test('what is wrong with the command line', async t => {
+    const { fake, run } = await makeScene(t)
+    const CASES: readonly [args: readonly string[], stderr: RegExp][] = [
+      [NETWORK, /no region is given/],
+      [['--region-id', 'cn-hangzhou'], /no AccessKey/],
+      [
+        ['--region-id', 'cn-hangzhou', '--credentials-secret', 'credentials'],
+        /there is no Secret .*\/credentials with access-key-id/,
+      ],
+      [['--identity', 'kubeconfig'], /--identity kubeconfig needs --kubeconfig-secret NAME/],
+      [['--identity', 'password'], /Allowed choices are tls-bootstrap, service-account, kubeconfig/],
+      [['--taint', 'x:Sometimes'], /"x:Sometimes" is not key=value:NoSchedule/],
+      [['--apiserver', 'http://192.168.0.10'], /must be https:\/\/host:port/],
+    ]
+    for (const [args, expected] of CASES) {
+      const env = args[0] === '--identity' ? home(t, SEED_CONFIG).env : { HOME: '/nonexistent' }
+      const { status, stderr } = await run(args, env)
+      t.match(stderr, expected)
+      t.equal(status, 2, args.join(' '))
+    }
+    t.strictSame(fake.calls, [])
+  })
+
+  t.test('secrets are nowhere but where they belong', async t => {
+    const { name, fake, run } = await makeScene(t)
+    const { env } = home(t, SEED_CONFIG)
+    const shown: string[] = []
+    const show = async (args: readonly string[]) => {
+      const { stdout, stderr } = await run(args, env)
+      shown.push(stdout, stderr)
+    }
+    await show(['--dry-run', '--verbose'])
+    fake.plan('CreateVirtualNode', {
+      kind: 'refuse',
+      status: 400,
+      code: 'InvalidParameter',
+      message: `not ${accessKeySecret}`,
+    })
+    await show(['--verbose'])
+    fake.plan('CreateVirtualNode', { kind: 'cut' }, 5)
+    await show(['--verbose'])
+    await show(['--verbose'])
+    t.equal(fake.virtualNodes.length, 1)
+    const events = await controlPlane.ask('GET', `/api/v1/namespaces/${name}/events`)
+    const node = await controlPlane.ask('GET', `/api/v1/nodes/cn-hangzhou.${fake.virtualNodes[0]?.id}`)
+    shown.push(JSON.stringify(events), JSON.stringify(node), ...fake.calls.map(({ url }) => url))
+    const kubeconfig = fake.virtualNodes[0]?.kubeconfig ?? ''
+    const token = /"token":"([^"]+)"/.exec(kubeconfig)?.[1] ?? ''
+    t.match(token, new RegExp(`^${bootstrapTokenId(name, name)}\\.[a-z0-9]{16}$`))
+    const secrets = [
+      accessKeySecret,
+      accessKeyId,
+      token.slice(7),
+      token,
+      Buffer.from(kubeconfig).toString('base64'),
+    ]
+    const all = shown.join('\n')
+    t.ok(all.includes('VnodeRegistered') && all.length > 2000, 'there was something to look at')
+    for (const secret of secrets) t.notOk(all.includes(secret), `${secret.slice(0, 4)}…`)
+  })
+}

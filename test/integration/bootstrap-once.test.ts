@@ -1,0 +1,229 @@
+/** One VNode, whatever happens on the way: answers that are lost, runs at once, upgrades, reinstallations, a VNode that somebody deleted. */
+import t, { type Test } from 'tap'
+import { startTestApprover } from '../helpers/approver.ts'
+import {
+  ageRecord,
+  BOOTSTRAP_CONTROL_PLANE,
+  bootstrap,
+  bootstrapName,
+  grantVnodes,
+  leftBy,
+  prepareBootstrap,
+  recordOf,
+} from '../helpers/bootstrap.ts'
+import { type BootstrapRun, type RunOptions, VPC_APISERVER } from '../helpers/bootstrap-run.ts'
+import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
+import { eciClient } from '../helpers/eci-client.ts'
+import { type FakeEci, fakeEci } from '../helpers/fake-eci/server.ts'
+import type { KubeObject } from '../helpers/kube-http.ts'
+
+const controlPlane = await controlPlaneOrSkip(t, BOOTSTRAP_CONTROL_PLANE)
+
+interface Scene {
+  readonly name: string
+  readonly fake: FakeEci
+  /** One run; an error is a result too. */
+  readonly run: (
+    more?: Partial<RunOptions> & { readonly kubeconfig?: string },
+  ) => Promise<BootstrapRun & { readonly error?: Error }>
+  readonly events: (reason: string) => Promise<readonly string[]>
+}
+
+if (controlPlane !== undefined) {
+  await grantVnodes(controlPlane)
+  await startTestApprover(t, { controlPlane })
+
+  const makeScene = async (t: Test): Promise<Scene> => {
+    const name = bootstrapName(t)
+    const fake = await fakeEci(t, { routes: { [VPC_APISERVER]: controlPlane.url } })
+    const eci = eciClient(t, fake)
+    const kubeconfig = await prepareBootstrap({ controlPlane, name })
+    return {
+      name,
+      fake,
+      run: more =>
+        bootstrap({ controlPlane, name, kubeconfig, eci, ...more }).catch(error => ({ error }) as never),
+      events: async reason => {
+        const path = `/api/v1/namespaces/${name}/events?fieldSelector=reason=${reason}`
+        const found = await controlPlane.waitForAll<KubeObject>(path, list => list.length > 0, {
+          timeout: 60_000,
+        })
+        return found.map(({ message }) => String(message))
+      },
+    }
+  }
+
+  t.test('the answer is lost on the wire', async t => {
+    const { name, fake, run } = await makeScene(t)
+    fake.plan('CreateVirtualNode', { kind: 'cut', executed: true })
+    const { registration } = await run()
+    t.strictSame(
+      fake.world.virtualNodes.map(({ id }) => id),
+      [registration.virtualNodeId],
+    )
+    const [first, second, ...more] = fake.callsOf('CreateVirtualNode')
+    t.equal(first?.body, second?.body, 'the same request and token')
+    t.strictSame(more, [])
+    t.match(await recordOf(controlPlane, name), { virtualNodeId: registration.virtualNodeId })
+  })
+
+  t.test('no answer ever comes, and it is run again later', async t => {
+    const { fake, run } = await makeScene(t)
+    fake.plan('CreateVirtualNode', { kind: 'cut', executed: true }, 5)
+    const { error } = await run()
+    t.match(error, { code: 'ECI', isOutcomeUnknown: true, next: /Running this again is safe/ })
+    const { registration } = await run()
+    t.strictSame(
+      fake.world.virtualNodes.map(({ id }) => id),
+      [registration.virtualNodeId],
+    )
+    t.equal(registration.how, 'adopted', 'by its tag')
+  })
+
+  t.test('faults of the API on the way, then success', async t => {
+    const { fake, run } = await makeScene(t)
+    fake.plan('CreateVirtualNode', { kind: 'refuse', status: 400, code: 'Throttling.User' })
+    fake.plan('CreateVirtualNode', { kind: 'html', status: 502, executed: true })
+    fake.plan('DescribeVirtualNodes', { kind: 'refuse', status: 500, code: 'InternalError' })
+    const { registration } = await run()
+    t.strictSame(
+      fake.world.virtualNodes.map(({ id }) => id),
+      [registration.virtualNodeId],
+    )
+  })
+
+  t.test('a permission that is missing, and is given later', async t => {
+    const { name, fake, run, events } = await makeScene(t)
+    fake.plan('CreateVirtualNode', { kind: 'refuse', status: 403, code: 'Forbidden.RAM' })
+    const { error } = await run()
+    t.match(error, { message: /Forbidden\.RAM/, next: /eci:CreateVirtualNode/ })
+    t.equal(fake.callsOf('CreateVirtualNode').length, 1, 'no second attempt, which could not help')
+    t.match(await events('VnodeNotRegistered'), [/Forbidden\.RAM/])
+    t.strictSame(await leftBy(controlPlane, name), ['bootstrap-token', `secret/${name}-vnode`])
+    const { registration } = await run()
+    t.equal(registration.how, 'created')
+    t.equal(new Set(fake.callsOf('CreateVirtualNode').map(({ body }) => body)).size, 1, 'one request')
+  })
+
+  t.test('values that ECI refuses, and are changed', async t => {
+    const { fake, run } = await makeScene(t)
+    fake.plan('CreateVirtualNode', { kind: 'refuse', status: 400, code: 'InvalidParameter.ZoneId' }, 2)
+    t.match((await run()).error, { message: /InvalidParameter\.ZoneId/ })
+    const virtualNode = {
+      name: fake.callsOf('CreateVirtualNode')[0]?.parameters.get('VirtualNodeName') ?? '',
+      vSwitchIds: ['vsw-7xv2yk45qp5etidgf0002'],
+      securityGroupId: 'sg-7xv5tcch4kjdr65t0001',
+      tags: [],
+      taints: [],
+      hasPublicNetwork: false,
+    }
+    const { registration, notices } = await run({ settings: { virtualNode } })
+    t.equal(registration.how, 'created')
+    t.match(fake.world.virtualNodes, [{ vSwitchId: 'vsw-7xv2yk45qp5etidgf0002' }])
+    t.ok(
+      notices.some(({ reason }) => reason === 'IntentEnded'),
+      'the earlier request was tried once more first',
+    )
+    t.equal(new Set(fake.callsOf('CreateVirtualNode').map(({ body }) => body)).size, 2)
+  })
+
+  t.test('five runs at once', async t => {
+    const { name, fake, run } = await makeScene(t)
+    const runs = await Promise.all(Array.from({ length: 5 }, () => run()))
+    t.equal(fake.world.virtualNodes.length, 1)
+    const [{ id } = { id: '' }] = fake.world.virtualNodes
+    t.strictSame(
+      runs.map(({ registration }) => registration.virtualNodeId),
+      [id, id, id, id, id],
+    )
+    t.equal(
+      new Set(fake.callsOf('CreateVirtualNode').map(({ body }) => body)).size,
+      1,
+      'all follow one intent',
+    )
+    t.match(await recordOf(controlPlane, name), { virtualNodeId: id })
+    t.strictSame(await leftBy(controlPlane, name), ['bootstrap-token', `secret/${name}-vnode`])
+  })
+
+  t.test('an upgrade, with other values', async t => {
+    const { fake, run } = await makeScene(t)
+    const { registration } = await run()
+    const again = await run({ settings: { leastCredentialLifeMs: 1 } })
+    t.match(again.registration, { virtualNodeId: registration.virtualNodeId, how: 'known' })
+    const name = registration.name
+    const changed = { name, vSwitchIds: ['vsw-none'], securityGroupId: 'sg-none', tags: [], taints: [] }
+    const { registration: last, notices } = await run({
+      settings: { virtualNode: { ...changed, hasPublicNetwork: false } },
+    })
+    t.equal(last.virtualNodeId, registration.virtualNodeId)
+    t.ok(
+      notices.some(({ reason }) => reason === 'VnodeDiffers'),
+      'and that is said',
+    )
+    t.equal(fake.callsOf('CreateVirtualNode').length, 1)
+  })
+
+  t.test('reinstalled where all that was written down is gone, and the VNode was kept', async t => {
+    const { name, fake, run, events } = await makeScene(t)
+    const { registration } = await run()
+    await controlPlane.ask('DELETE', `/api/v1/namespaces/${name}/secrets/${name}-vnode`)
+    const again = await run()
+    t.match(again.registration, { virtualNodeId: registration.virtualNodeId, how: 'adopted' })
+    t.equal(fake.world.virtualNodes.length, 1)
+    t.match(await events('VnodeAdopted'), [/exists for this cluster already, and is used/])
+    t.match(await recordOf(controlPlane, name), { virtualNodeId: registration.virtualNodeId })
+    t.equal((await run()).registration.how, 'known')
+  })
+
+  t.test('deleted behind our back', async t => {
+    const { name, fake, run, events } = await makeScene(t)
+    const { registration } = await run()
+    const client = eciClient(t, fake)
+    await client.deleteVirtualNode(registration.virtualNodeId)
+    await ageRecord(controlPlane, name)
+    const again = await run()
+    t.match(again.registration, { how: 'created' })
+    t.not(again.registration.virtualNodeId, registration.virtualNodeId)
+    t.strictSame(
+      fake.virtualNodes.map(({ id }) => id),
+      [again.registration.virtualNodeId],
+    )
+    t.match(await events('VnodeLost'), [
+      new RegExp(`${registration.virtualNodeId} is not there any more; a new one is registered`),
+    ])
+    t.match(await recordOf(controlPlane, name), { virtualNodeId: again.registration.virtualNodeId })
+    t.strictSame(await leftBy(controlPlane, name), ['bootstrap-token', `secret/${name}-vnode`])
+  })
+
+  t.test('another VNode of this cluster, which nobody has spoken of', async t => {
+    const { fake, run } = await makeScene(t)
+    const { registration } = await run()
+    const other = bootstrapName(t)
+    const kubeconfig = await prepareBootstrap({ controlPlane, name: other })
+    const { error } = await run({ name: other, kubeconfig, settings: { isAdditional: false } })
+    t.match(error, {
+      code: 'REFUSED',
+      message: new RegExp(`has a VNode already: ${registration.virtualNodeId}`),
+      next: /--additional/,
+    })
+    t.equal(fake.callsOf('CreateVirtualNode').length, 1)
+    t.strictSame(await leftBy(controlPlane, other), [])
+  })
+
+  t.test('a bootstrap token that somebody has removed is there again after the next run', async t => {
+    const { name, fake, run } = await makeScene(t)
+    await run()
+    const tokens = '/api/v1/namespaces/kube-system/secrets?fieldSelector=type=bootstrap.kubernetes.io/token'
+    const kubeconfig = fake.world.virtualNodes[0]?.kubeconfig ?? ''
+    const id = /"token":"([a-z0-9]{6})\./.exec(kubeconfig)?.[1] ?? 'none'
+    await controlPlane.ask('DELETE', `/api/v1/namespaces/kube-system/secrets/bootstrap-token-${id}`)
+    await run()
+    const { items } = await controlPlane.ask<{ items: KubeObject[] }>('GET', tokens)
+    const data = items.find(({ metadata }) => metadata.name === `bootstrap-token-${id}`)?.data as Record<
+      string,
+      string
+    >
+    const secret = Buffer.from(data['token-secret'] ?? '', 'base64').toString('utf8')
+    t.ok(kubeconfig.includes(`${id}.${secret}`), `${name}: the very same one`)
+  })
+}
