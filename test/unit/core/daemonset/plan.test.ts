@@ -1,0 +1,79 @@
+import t from 'tap'
+import { daemonSetFacts } from '../../../../src/core/daemonset/daemon-set.ts'
+import { type DaemonSetPlan, planFence, planUnfence } from '../../../../src/core/daemonset/plan.ts'
+import { standingOf } from '../../../../src/core/daemonset/standing.ts'
+import { makeEnvironment } from '../../../helpers/environments.ts'
+import { makeDaemonSet, type WorkloadOverrides } from '../../../helpers/pods.ts'
+
+const environment = makeEnvironment()
+const KEY = 'vnode-profile.io/fence'
+const pod = { spec: { tolerations: [{ operator: 'Exists' }] } }
+const facts = (overrides: WorkloadOverrides = {}) => {
+  const made = makeDaemonSet({ pod, ...overrides })
+  return daemonSetFacts({ ...made, metadata: { ...made.metadata, namespace: 'a', resourceVersion: '7' } })
+}
+
+function changed(plan: DaemonSetPlan) {
+  if (plan.kind !== 'change') throw new Error(plan.reason)
+  return plan
+}
+
+t.test('a plan holds for the version that was read', async t => {
+  const { patch, result } = changed(planFence(facts(), { environment }))
+  t.strictSame(patch[0], { op: 'replace', path: '/metadata/resourceVersion', value: '7' })
+  const undone = changed(planUnfence(result))
+  t.strictSame(undone.patch[0], patch[0])
+  t.equal(undone.patch[1]?.op, 'test')
+  t.strictSame(undone.patch.at(-1), { op: 'add', path: '/metadata/labels', value: { [KEY]: 'off' } })
+  t.strictSame(undone.result.object.spec, facts().object.spec)
+})
+
+t.test('labels that are there stay', async t => {
+  const { result } = changed(planFence(facts({ labels: { team: 'a' } }), { environment }))
+  const undone = changed(planUnfence(result))
+  t.strictSame(undone.patch.at(-1), {
+    op: 'add',
+    path: '/metadata/labels/vnode-profile.io~1fence',
+    value: 'off',
+  })
+  t.strictSame(
+    [...undone.result.labels],
+    [
+      ['team', 'a'],
+      [KEY, 'off'],
+    ],
+  )
+  const optedIn = changed(planFence(undone.result, { environment, optIn: true }))
+  t.strictSame([...optedIn.result.labels], [['team', 'a']])
+})
+
+t.test('what is left as it is', async t => {
+  const code = (plan: DaemonSetPlan) => (plan.kind === 'leave' ? plan.code : plan.kind)
+  t.equal(code(planFence(facts({ labels: { [KEY]: 'off' } }), { environment })), 'opted-out')
+  t.equal(code(planFence(facts({ pod: {} }), { environment })), 'not-tolerated')
+  const { result } = changed(planFence(facts(), { environment }))
+  t.equal(code(planFence(result, { environment })), 'fenced')
+  t.equal(code(planUnfence(facts())), 'not-ours')
+  const forged = facts({ annotations: { [KEY]: '{"by":"command","terms":[0]}' } })
+  t.match(planUnfence(forged), { code: 'record-mismatch', reason: /names term 0, which has no such/ })
+})
+
+t.test('how it stands', async t => {
+  const { result } = changed(planFence(facts(), { environment }))
+  t.match(standingOf(result, environment), {
+    namespace: 'a',
+    name: 'app',
+    landing: { code: 'fenced' },
+    toleratesVnode: true,
+    fencedBy: 'command',
+    isOptedOut: false,
+  })
+  const annotations = new Map<string, string>()
+  t.match(standingOf({ ...result, annotations }, environment), { fencedBy: 'author' })
+  t.match(standingOf(facts({ pod: {}, labels: { [KEY]: 'off' } }), environment), {
+    landing: { code: 'not-tolerated' },
+    toleratesVnode: false,
+    fencedBy: undefined,
+    isOptedOut: true,
+  })
+})
