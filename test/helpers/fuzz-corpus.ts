@@ -1,8 +1,8 @@
 /** Reviews that have gone wrong in some thousand ways, the same in every run. */
 import { mutateBytes, mutateStructure } from './mutated-json.ts'
-import { makeOwner, makePod, type PodOverrides } from './pods.ts'
+import { makeDaemonSet, makeOwner, makePod, type PodOverrides } from './pods.ts'
 import { Random } from './random.ts'
-import { makePodReview, type Review } from './review-app.ts'
+import { makeDaemonSetReview, makePodReview, type Review } from './review-app.ts'
 
 /** One rule of each kind; a Pod's label `p` chooses among them. */
 export const FUZZ_RULES: readonly object[] = [
@@ -104,10 +104,47 @@ export function baseReviews(): Review[] {
   })
 }
 
+/** Reviews of DaemonSets that are to be fenced: of several shapes, created and edited, one of which was fenced before. */
+export function daemonSetReviews(): Review[] {
+  const expression = { key: 'zone', operator: 'NotIn', values: ['h'] }
+  const shapes: PodOverrides['spec'][] = [
+    {},
+    { affinity: { podAntiAffinity: {} } },
+    { affinity: required({ matchExpressions: [expression] }) },
+    { affinity: required({ matchExpressions: [expression] }, {}, RICH_TERM), nodeSelector: { type: 'x' } },
+    { affinity: required(RICH_TERM, { matchExpressions: [FENCE, expression] }) },
+  ]
+  return shapes.flatMap(spec => {
+    const make = (image: string, annotations = {}) => ({
+      ...makeDaemonSet({
+        annotations: { note: 'x', ...annotations },
+        pod: {
+          spec: { tolerations: [{ operator: 'Exists' }], ...spec, containers: [{ name: 'app', image }] },
+        },
+      }),
+    })
+    const oldObject = make('1', { 'vnode-profile.io/fence': '{"by":"admission","terms":[1]}' })
+    return [
+      makeDaemonSetReview(make('1')),
+      makeDaemonSetReview(make('2'), { operation: 'UPDATE', oldObject }),
+    ]
+  })
+}
+
+const FENCE = { key: 'type', operator: 'NotIn', values: ['virtual-kubelet'] }
+const RICH_TERM = { matchFields: [{ key: 'metadata.name', operator: 'NotIn', values: ['real-1'] }] }
+
+function required(...nodeSelectorTerms: object[]): Record<string, unknown> {
+  return { nodeAffinity: { [REQUIRED]: { nodeSelectorTerms } } }
+}
+
 /** So many bodies from one seed. */
-export function* wrongReviews(seed: number, count: number): Generator<Buffer> {
+export function* wrongReviews(
+  seed: number,
+  count: number,
+  bases: readonly Review[] = baseReviews(),
+): Generator<Buffer> {
   const random = new Random(seed)
-  const bases = baseReviews()
   for (let index = 0; index < count; index += 1) {
     const base = bases[index % bases.length]
     const change = 1 + random.below(4)
