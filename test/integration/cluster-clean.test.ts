@@ -12,7 +12,10 @@ const RBAC = '/apis/rbac.authorization.k8s.io/v1'
 const controlPlane = await controlPlaneOrSkip(t)
 if (controlPlane !== undefined) {
   const { metadata } = await controlPlane.ask('GET', '/api/v1/namespaces/kube-system')
-  const fake = await fakeEci(t, { joins: false, ids: ['vnd-00000000000000000001'] })
+  const fake = await fakeEci(t, {
+    joins: false,
+    ids: ['vnd-00000000000000000001', 'vnd-00000000000000000003'],
+  })
   const client = eciClient(t, fake)
   const { env } = home(t, SEED_CONFIG)
   const clean = (...argv: string[]) =>
@@ -47,7 +50,7 @@ if (controlPlane !== undefined) {
     const { status, stdout, stderr } = await clean()
     t.equal(status, 0, stderr)
     t.equal(stdout, 'Node cn-hangzhou.vnd-99999999999999999999: removed\n')
-    t.match(stderr, /of another region, and left alone: cn-beijing\.vnd-00000000000000000002/)
+    t.match(stderr, /Node cn-beijing\.vnd-00000000000000000002 is left alone: of another region/)
     t.match(stderr, /VNode vnd-00000000000000000001 of this cluster exists, and what it uses stays/)
     t.ok(await isThere('/api/v1/nodes/cn-hangzhou.vnd-00000000000000000001'))
     t.ok(await isThere('/api/v1/nodes/cn-hangzhou.vnd-88888888888888888888'), 'without the label')
@@ -65,6 +68,43 @@ if (controlPlane !== undefined) {
     t.equal(stdout, 'Node cn-hangzhou.vnd-00000000000000000001: removed\n')
     t.match(stderr, /release default\/r is installed; what it uses stays/)
     await controlPlane.ask('DELETE', '/apis/apps/v1/namespaces/default/deployments/webhook')
+  })
+
+  t.test('a Node that is Ready stays, whatever ECI lists, and what it uses', async t => {
+    const name = 'cn-hangzhou.vnd-77777777777777777777'
+    const path = `/api/v1/nodes/${name}`
+    await node(name)
+    const ready = { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'ready' }
+    await controlPlane.ask('PATCH', `${path}/status`, {
+      body: { status: { conditions: [ready] } },
+      contentType: 'application/merge-patch+json',
+    })
+    const { stdout, stderr } = await clean()
+    t.equal(stdout, 'There is nothing to clean.\n')
+    t.match(stderr, /77777777777777777777 is left alone: ECI does not list its VNode to these credentials/)
+    t.match(stderr, /Node .*vnd-77777777777777777777.* is in the cluster, and what it uses stays/)
+    t.ok(await isThere(path))
+    t.ok(await isThere('/api/v1/namespaces/default/secrets/vnode-profile-vnode'))
+    await controlPlane.ask('DELETE', path)
+    await controlPlane.ask('DELETE', '/api/v1/nodes/cn-beijing.vnd-00000000000000000002')
+  })
+
+  t.test('a record of a VNode that may exist stays, and all else with it', async t => {
+    const record = '/api/v1/namespaces/default/secrets/vnode-profile-vnode'
+    const say = (stringData: object) =>
+      controlPlane.ask('PATCH', record, {
+        body: { data: null, stringData },
+        contentType: 'application/merge-patch+json',
+      })
+    await say({ sentAt: '2026-01-01T00:00:00Z' })
+    t.match((await clean()).stderr, /says that a VNode was asked for, and not what came of it/)
+    await say({ virtualNodeId: 'vnd-00000000000000000002', regionId: 'cn-beijing' })
+    t.match((await clean()).stderr, /names VNode vnd-00000000000000000002 in cn-beijing/)
+    await client.createVirtualNode(createRequest({ tag: [], clientToken: 'untagged' }))
+    await say({ virtualNodeId: 'vnd-00000000000000000003', regionId: 'cn-hangzhou' })
+    t.match((await clean()).stderr, /names VNode vnd-00000000000000000003, which exists/)
+    await client.deleteVirtualNode('vnd-00000000000000000003')
+    t.ok(await isThere(`${RBAC}/clusterroles/vnode-left`))
   })
 
   t.test('what is left in the end goes, but for rules and what is of others', async t => {

@@ -33,6 +33,9 @@ export async function runClean({ flags, isDryRun }: CleanOptions, io: Io): Promi
   })
 }
 
+const UNLISTED_AND_READY =
+  'ECI does not list its VNode to these credentials, yet it is Ready; kubectl delete node removes it all the same'
+
 /** Kinds of objects that are made at run time, and that Helm does not know of. */
 const OWN_KINDS: readonly { readonly kind: string; readonly path: string }[] = [
   {
@@ -66,6 +69,8 @@ class Cleaner {
   readonly #client: KubeClient
   readonly #eci: EciClient
   readonly #ways: Ways
+  /** Nodes of VNodes that stay. */
+  readonly #kept: string[] = []
   #removed = 0
 
   constructor(client: KubeClient, eci: EciClient, ways: Ways) {
@@ -74,26 +79,32 @@ class Cleaner {
     this.#ways = ways
   }
 
-  /** Nodes of VNodes that do not exist any more, in the region that is asked. */
+  /**
+   * Nodes of VNodes that do not exist any more, in the region that is asked. One that reports to be Ready is not of them, whatever ECI
+   * lists: another account's credentials, or a policy of RAM, list nothing.
+   */
   async nodes(): Promise<void> {
     const nodes = await this.#list(collection('', 'nodes'), { labelSelector: `${VNODE_KEY}=true` })
     const named = nodes.map(node => ({ node, ...parsedName(node.name) }))
     const here = named.filter(({ regionId, id }) => regionId === this.#eci.regionId && id !== '')
-    const ids = here.map(({ id }) => id)
-    const living = new Set((await this.#living(ids)).map(one => one.virtualNodeId))
-    for (const { node, id } of here) if (!living.has(id)) await this.#remove(node)
-    const elsewhere = named.filter(one => !here.includes(one))
-    if (elsewhere.length > 0) {
-      const names = elsewhere.map(({ node }) => node.name).join(', ')
-      this.#ways.io.stderr(
-        `vnode: of another region, and left alone: ${names}; --region-id names another one\n`,
-      )
+    const living = await this.#living(here.map(({ id }) => id))
+    for (const { node, id } of here) {
+      if (living.has(id)) this.#kept.push(node.name)
+      else if (isReady(node.object)) this.#keep(node.name, UNLISTED_AND_READY)
+      else await this.#remove(node)
     }
+    for (const one of named)
+      if (!here.includes(one)) this.#keep(one.node.name, 'of another region; --region-id names another one')
   }
 
-  async #living(virtualNodeIds: readonly string[]) {
+  #keep(node: string, why: string): void {
+    this.#kept.push(node)
+    this.#ways.io.stderr(`vnode: Node ${node} is left alone: ${why}\n`)
+  }
+
+  async #living(virtualNodeIds: readonly string[]): Promise<ReadonlySet<string>> {
     const found = await this.#eci.describeVirtualNodes({ virtualNodeIds })
-    return found.filter(({ status }) => status !== 'Deleted')
+    return new Set(found.filter(({ status }) => status !== 'Deleted').map(one => one.virtualNodeId))
   }
 
   /** What this program has made, once nothing uses it. */
@@ -105,15 +116,9 @@ class Cleaner {
       io.stderr(`vnode: release ${namespace}/${release} is installed; what it uses stays\n`)
       return
     }
-    const tag = { key: CLUSTER_TAG, value: await clusterUid(this.#client) }
-    const mine = (await this.#eci.describeVirtualNodes({ tags: [tag] })).filter(
-      ({ status }) => status !== 'Deleted',
-    )
-    if (mine.length > 0) {
-      const ids = mine.map(({ virtualNodeId }) => virtualNodeId).join(', ')
-      io.stderr(
-        `vnode: VNode ${ids} of this cluster exists, and what it uses stays; vnode delete removes it\n`,
-      )
+    const use = (await this.#useOfNodes()) ?? (await this.#useOfRecords())
+    if (use !== undefined) {
+      io.stderr(`vnode: ${use}, and what it uses stays; vnode delete removes it\n`)
       return
     }
     for (const { kind, path } of OWN_KINDS) {
@@ -124,6 +129,34 @@ class Cleaner {
       fieldSelector: `metadata.name=${LAST_GOOD_CONFIGMAP}`,
     })
     for (const object of kept) await this.#remove({ ...object, kind: 'ConfigMap' })
+  }
+
+  /** Which VNode still needs what we made, as ECI and the cluster say; in words. */
+  async #useOfNodes(): Promise<string | undefined> {
+    const tag = { key: CLUSTER_TAG, value: await clusterUid(this.#client) }
+    const tagged = await this.#eci.describeVirtualNodes({ tags: [tag] })
+    const mine = tagged.filter(({ status }) => status !== 'Deleted')
+    if (mine.length > 0)
+      return `VNode ${mine.map(({ virtualNodeId }) => virtualNodeId).join(', ')} of this cluster exists`
+    return this.#kept.length > 0 ? `Node ${this.#kept.join(', ')} is in the cluster` : undefined
+  }
+
+  /** The same, as the records of registrations say: one that was sent, or whose VNode another region has, is no leftover. */
+  async #useOfRecords(): Promise<string | undefined> {
+    for (const { namespace, name, object } of await this.#list(collection('', 'secrets'), {
+      labelSelector: OWN_LABELS,
+    })) {
+      const data = asRecord(own(asRecord(object), 'data'))
+      const text = (key: string) => Buffer.from(asString(own(data, key)) ?? '', 'base64').toString('utf8')
+      const [id, regionId] = [text('virtualNodeId'), text('regionId')]
+      const record = `Secret ${namespace}/${name}`
+      if (id === '' && text('sentAt') !== '')
+        return `${record} says that a VNode was asked for, and not what came of it`
+      if (id === '') continue
+      if (regionId !== this.#eci.regionId) return `${record} names VNode ${id} in ${regionId}`
+      if ((await this.#living([id])).has(id)) return `${record} names VNode ${id}, which exists`
+    }
+    return undefined
   }
 
   finish(): void {
@@ -137,7 +170,7 @@ class Cleaner {
       const namespace = asString(own(metadata, 'namespace'))
       const name = asString(own(metadata, 'name')) ?? ''
       const uid = asString(own(metadata, 'uid')) ?? ''
-      return { kind: 'Node', name, namespace, uid, path: objectPath(path, namespace, name) }
+      return { kind: 'Node', name, namespace, uid, path: objectPath(path, namespace, name), object: item }
     })
   }
 
@@ -164,6 +197,7 @@ interface Found {
   readonly namespace: string | undefined
   readonly uid: string
   readonly path: string
+  readonly object: unknown
 }
 
 /** From the path of a collection of all namespaces. */
@@ -176,4 +210,9 @@ function objectPath(path: string, namespace: string | undefined, name: string): 
 function parsedName(node: string): { regionId: string; id: string } {
   const [, regionId = '', id = ''] = /^([a-z0-9-]+)\.(vnd-[a-z0-9]+)$/.exec(node) ?? []
   return { regionId, id }
+}
+
+function isReady(node: unknown): boolean {
+  const conditions = asRecords(own(asRecord(own(asRecord(node), 'status')), 'conditions'))
+  return conditions.some(one => own(one, 'type') === 'Ready' && own(one, 'status') === 'True')
 }
