@@ -60,6 +60,7 @@ export const CERTIFICATES_MANAGER = `${FIELD_MANAGER}-certificates`
 export const REGISTRATION_MANAGER = `${FIELD_MANAGER}-registration`
 export const PROBE_MANAGER = `${FIELD_MANAGER}-probe`
 export const SPILL_MANAGER = `${FIELD_MANAGER}-spill`
+export const MISSED_MANAGER = `${FIELD_MANAGER}-missed`
 /** Of the one patch that a Pod gets once it is bound to a VNode: who finds it in managedFields knows that it was made. */
 export const BINDING_MANAGER = `${FIELD_MANAGER}-binding`
 

@@ -1,5 +1,6 @@
 /** The rights of each program, and why it has them: the chart's roles, the tests' identities and the documentation are this list. */
 
+import type { AccessRule } from './access-rule.ts'
 import {
   INSTALL_NAMESPACE,
   LAST_GOOD_CONFIGMAP,
@@ -9,19 +10,9 @@ import {
   SELECTOR_PLURAL,
 } from './names.ts'
 import { REGISTRATION_GROUP } from './registration/configuration.ts'
+import { spillAccess } from './spill/access.ts'
 
-export interface AccessRule {
-  /** Rules of one name make one Role, or ClusterRole, together. */
-  readonly role: string
-  /** Undefined: in the whole cluster. */
-  readonly namespace?: string
-  readonly apiGroup: string
-  readonly resources: readonly string[]
-  /** `create` is limited by names too, as our objects are made by server-side apply alone (observed). */
-  readonly resourceNames?: readonly string[]
-  readonly verbs: readonly string[]
-  readonly reason: string
-}
+export type { AccessRule } from './access-rule.ts'
 
 const READ = ['get', 'list', 'watch']
 const APPLY = ['create', 'patch']
@@ -153,39 +144,6 @@ export function helperAccess(place: HelperPlace): readonly AccessRule[] {
     endpointsAccess(namespace, names.service, hasSlices),
     ...probeAccess(namespace, names.probe),
     ...(spills ? spillAccess() : []),
-  ]
-}
-
-/** To change a Pod is to run anything anywhere: the chart's ValidatingAdmissionPolicy says what of it may change, which RBAC cannot say. */
-function spillAccess(): readonly AccessRule[] {
-  const rule = { role: 'cluster', apiGroup: '' }
-  const look = ['list', 'watch']
-  return [
-    {
-      ...rule,
-      resources: ['pods'],
-      verbs: [...READ, 'patch'],
-      reason: 'Pods that no real node can take, and those on VNodes, are found and changed',
-    },
-    {
-      ...rule,
-      resources: ['events'],
-      verbs: look,
-      reason: 'an autoscaler says by an Event that it makes a node for a Pod',
-    },
-    {
-      ...rule,
-      resources: ['persistentvolumeclaims'],
-      verbs: look,
-      reason: 'a Pod whose claim no node can mount does not spill',
-    },
-    {
-      ...rule,
-      apiGroup: 'storage.k8s.io',
-      resources: ['storageclasses'],
-      verbs: look,
-      reason: 'some claims are bound only once their Pod has a node',
-    },
   ]
 }
 

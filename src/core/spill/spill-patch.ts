@@ -25,6 +25,8 @@ export type PodPatch = readonly [Precondition, ...AddOperation[]]
 export interface Patched {
   readonly resourceVersion: string
   readonly facts: PodFacts
+  /** The webhook did not see it, and it got here what could still be added: see missedOf. */
+  readonly isMended?: boolean
 }
 
 /** Opens the VNodes to a Pod without a node. Throws a VnodeError where the result would not be accepted. */
@@ -45,26 +47,32 @@ export function spillPatch(
  * at creation. Throws a VnodeError where the result would not be accepted.
  */
 export function patchOnVnode(
-  { facts, resourceVersion }: Patched,
+  { facts, resourceVersion, isMended = false }: Patched,
   namespace: NamespaceFacts,
   environment: RuledEnvironment,
 ): PodPatch | undefined {
-  const { patch } = settle(facts.object, pod => stepOnVnode(pod, namespace, environment))
+  const isMissed = isMended || !facts.annotations.has(ANNOTATION_POLICY)
+  const { patch } = settle(facts.object, pod => stepOnVnode(pod, namespace, { environment, isMissed }))
   return patch.length === 0 ? undefined : checked(facts, resourceVersion, patch)
 }
 
-function stepOnVnode(pod: PodFacts, namespace: NamespaceFacts, environment: RuledEnvironment): Found {
+interface Looking {
+  readonly environment: RuledEnvironment
+  readonly isMissed: boolean
+}
+
+function stepOnVnode(pod: PodFacts, namespace: NamespaceFacts, { environment, isMissed }: Looking): Found {
   const decision = decide(pod, namespace, environment)
   const nothing = { decision, advice: [], patch: [] }
-  if (decision.outcome !== 'placed' || !waitsForVnode(decision, pod)) return nothing
+  if (decision.outcome !== 'placed' || !waitsForVnode(decision, isMissed)) return nothing
   const additions = additionsOnVnode(decision, pod, environment.settings)
   if (!isWorthwhile(additions)) return nothing
   return { decision, advice: [], additions, patch: renderPatch(pod.object, additions) }
 }
 
 /** Under virtualNodeOnly all was added at creation, unless the webhook did not see the Pod. */
-function waitsForVnode({ policy }: Placed, { annotations }: PodFacts): boolean {
-  if (policy?.kind === 'virtualNodeOnly') return !annotations.has(ANNOTATION_POLICY)
+function waitsForVnode({ policy }: Placed, isMissed: boolean): boolean {
+  if (policy?.kind === 'virtualNodeOnly') return isMissed
   return policy?.kind === 'fair' || policy?.kind === 'normalNodePrefer'
 }
 
@@ -77,7 +85,8 @@ function isWorthwhile(additions: Additions): boolean {
   })
 }
 
-function checked(facts: PodFacts, resourceVersion: string, patch: readonly AddOperation[]): PodPatch {
+/** With the precondition before it. Throws a VnodeError where the result would not be accepted. */
+export function checked(facts: PodFacts, resourceVersion: string, patch: readonly AddOperation[]): PodPatch {
   checkPatch(facts.object, patch)
   return [{ op: 'replace', path: '/metadata/resourceVersion', value: resourceVersion }, ...patch]
 }

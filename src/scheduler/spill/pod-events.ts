@@ -1,4 +1,5 @@
 /** What the helper does about Pods, told to whoever looks at them: Events and metrics. */
+import type { Advice } from '../../core/eci/pod-advice.ts'
 import type { Tracked } from '../../core/spill/book.ts'
 import type { PendingPod } from '../../core/spill/pending-pod.ts'
 import type { HeldCode } from '../../core/spill/verdict.ts'
@@ -69,6 +70,34 @@ export class PodEvents {
       reason: 'SpillFailed',
       message: `rule ${rule} is to change it, which failed and is tried again: ${why}`,
       key: 'failed',
+    })
+  }
+
+  /** The webhook did not see the Pod, and something cannot be added any more. */
+  missed(owner: EventSubject, pod: PendingPod, { rule, lost }: { rule: string; lost: string }): void {
+    this.#options.log.warn({ ...nameOf(pod), rule, lost }, 'the webhook did not see a Pod')
+    this.#options.events.emit({
+      involved: owner,
+      type: 'Warning',
+      reason: 'WebhookMissed',
+      message: `rule ${rule} is about Pod ${pod.name}, which was created without the webhook, or before the rule: ${lost}`,
+      key: 'missed',
+    })
+  }
+
+  /** Once for each owner and hour. */
+  advice(
+    owner: EventSubject,
+    pod: PendingPod,
+    { advice, hour }: { advice: readonly Advice[]; hour: string },
+  ): void {
+    const words = advice.map(({ code, message }) => `${message} (${code})`)
+    this.#options.events.emit({
+      involved: owner,
+      type: 'Warning',
+      reason: 'EciWarnings',
+      message: `Pod ${pod.name} is on a VNode: ${words.join('; ')}`,
+      key: hour,
     })
   }
 

@@ -7,6 +7,9 @@ import { EventWriter } from '../../kube/event.ts'
 import type { ClusterRules } from '../../rules/cluster-rules.ts'
 import type { HelperMetrics } from '../../telemetry/helper-metrics.ts'
 import type { Logger } from '../../telemetry/logger.ts'
+import { EciWarnings } from './eci-warnings.ts'
+import { MissedPods } from './missed-pods.ts'
+import { Owners } from './owners.ts'
 import { PodEvents } from './pod-events.ts'
 import type { SpillProgramSettings } from './settings.ts'
 import { Spiller } from './spiller.ts'
@@ -59,7 +62,11 @@ async function spill(options: SpillOptions, term: AbortSignal): Promise<void> {
   const reports = new PodEvents({ events, metrics: metrics.spill, log })
   const world: SpillWorld = new SpillWorld({
     ...options,
-    onPending: ({ type, key, value }) => spiller.setPod(key, type === 'deleted' ? undefined : value),
+    onPending: ({ type, key, value }) => {
+      spiller.setPod(key, type === 'deleted' ? undefined : value)
+      if (type === 'deleted') missed.forget(value.uid)
+      else missed.add(value)
+    },
     onNode: ({ type, value }) => {
       if (value.isVnode && type !== 'deleted') onVnodes.setVnode(value.name)
       else onVnodes.deleteVnode(value.name)
@@ -68,12 +75,15 @@ async function spill(options: SpillOptions, term: AbortSignal): Promise<void> {
     onNews: () => spiller.touchAll(),
     onUsage: () => spiller.touchUsage(),
   })
-  const parts = { ...options, world, reports, metrics: metrics.spill }
+  const parts = { ...options, world, reports, metrics: metrics.spill, owners: new Owners(client) }
   const spiller = new Spiller(parts)
-  const onVnodes = new VnodePods(parts)
+  const missed = new MissedPods(parts)
+  const warnings = new EciWarnings(parts)
+  const onVnodes = new VnodePods({ ...parts, onArrival: pod => warnings.add(pod) })
   world.start()
   try {
-    await allOrNone([spiller.run(signal), onVnodes.run(signal), watchLoading(world, options, signal)], failed)
+    const work = [spiller, missed, onVnodes, warnings].map(one => one.run(signal))
+    await allOrNone([...work, watchLoading(world, options, signal)], failed)
   } finally {
     await Promise.all([world.stop(), onVnodes.stop(), events.stop()])
   }

@@ -1,7 +1,7 @@
 /** Pods on VNodes: each gets, once, what was kept from it until it was bound there. */
 import { messageOf } from '../../core/errors.ts'
 import { asRecord, asRecords } from '../../core/kubernetes/objects.ts'
-import { BINDING_MANAGER } from '../../core/names.ts'
+import { BINDING_MANAGER, MISSED_MANAGER } from '../../core/names.ts'
 import { decide } from '../../core/policy/decide.ts'
 import { type PendingPod, pendingPod } from '../../core/spill/pending-pod.ts'
 import { type PodPatch, patchOnVnode } from '../../core/spill/spill-patch.ts'
@@ -27,8 +27,12 @@ export interface VnodePodsOptions {
   readonly onArrival?: (pod: PendingPod) => void
 }
 
+interface VnodePod extends PendingPod {
+  readonly isMended: boolean
+}
+
 /** A Pod on a VNode; undefined once there is nothing more to be done about it. */
-type OnVnode = PendingPod | undefined
+type OnVnode = VnodePod | undefined
 
 const TICK_MS = 1_000
 
@@ -36,7 +40,7 @@ export class VnodePods {
   readonly #options: VnodePodsOptions
   readonly #reflectors = new Map<string, Reflector<OnVnode>>()
   /** By `namespace/name`, those that are to be looked at, first come first served. */
-  readonly #queue = new Map<string, PendingPod>()
+  readonly #queue = new Map<string, VnodePod>()
   /** Uids of Pods that need no second look. */
   readonly #finished = new Set<string>()
   readonly #wake: Wake
@@ -90,9 +94,8 @@ export class VnodePods {
   }
 
   #keep(raw: unknown): OnVnode {
-    const managers = asRecords(asRecord(asRecord(raw)?.metadata)?.managedFields)
-    if (managers.some(({ manager }) => manager === BINDING_MANAGER)) return undefined
-    const pod = pendingPod(raw)
+    if (hasManager(raw, BINDING_MANAGER)) return undefined
+    const pod = vnodePod(raw)
     return this.#finished.has(pod.uid) ? undefined : pod
   }
 
@@ -122,7 +125,7 @@ export class VnodePods {
   }
 
   /** Undefined where there is nothing to write. */
-  async #finish(given: PendingPod): Promise<Written | undefined> {
+  async #finish(given: VnodePod): Promise<Written | undefined> {
     const { client, metrics } = this.#options
     let pod = given
     for (;;) {
@@ -134,7 +137,7 @@ export class VnodePods {
       const written = await writePod(client, pod, patch, BINDING_MANAGER)
       metrics.patches.inc({ purpose: 'binding', outcome: written.kind })
       if (written.kind === 'changed') {
-        pod = pendingPod(written.pod)
+        pod = vnodePod(written.pod)
         continue
       }
       this.#conclude(pod, written)
@@ -142,7 +145,7 @@ export class VnodePods {
     }
   }
 
-  #patch(pod: PendingPod): PodPatch | undefined {
+  #patch(pod: VnodePod): PodPatch | undefined {
     const { world, reports } = this.#options
     try {
       return patchOnVnode(pod, world.namespaceOf(pod.namespace), world.environment)
@@ -164,4 +167,13 @@ export class VnodePods {
     const decision = decide(pod.facts, world.namespaceOf(pod.namespace), world.environment)
     return 'rule' in decision ? (decision.rule?.name ?? '') : ''
   }
+}
+
+function vnodePod(raw: unknown): VnodePod {
+  return { ...pendingPod(raw), isMended: hasManager(raw, MISSED_MANAGER) }
+}
+
+/** What was done to the Pod, the API server remembers. */
+function hasManager(raw: unknown, name: string): boolean {
+  return asRecords(asRecord(asRecord(raw)?.metadata)?.managedFields).some(({ manager }) => manager === name)
 }
