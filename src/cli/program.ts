@@ -6,6 +6,7 @@ import { approverCommand } from './commands/approver.ts'
 import { bootstrapCommand } from './commands/bootstrap.ts'
 import { clusterCommand } from './commands/cluster.ts'
 import { configCommand } from './commands/config.ts'
+import { createCommand } from './commands/create.ts'
 import { daemonSetsCommand } from './commands/daemonsets.ts'
 import { deleteCommand } from './commands/delete.ts'
 import { explainCommand } from './commands/explain.ts'
@@ -45,6 +46,7 @@ export function buildProgram(io: Io): Command {
     .addCommand(explainCommand(io))
     .addCommand(daemonSetsCommand(io))
     .addCommand(configCommand(io))
+    .addCommand(createCommand(io))
     .addCommand(listCommand(io))
     .addCommand(describeCommand(io))
     .addCommand(updateCommand(io))

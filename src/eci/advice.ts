@@ -63,7 +63,7 @@ const ADVICE: readonly (readonly [RegExp, (failure: Failure) => string])[] = [
   [
     /^IdempotentParameterMismatch|ClientToken/,
     () =>
-      'This request token was used before with other parameters. Nothing was created: run it again without --client-token, or with the same parameters.',
+      'This ClientToken was used before with other parameters, and nothing was created. A token is of one request: another request needs another one.',
   ],
   [
     /^Invalid(?:Parameter\.)?(?:Region|ZoneId|Zone)|^Unsupported(?:Region|Zone)|RegionId/,

@@ -63,7 +63,7 @@ t.test('by RRSA a token becomes temporary credentials, and these are used', asyn
     Expiration,
   }
   answer = [200, JSON.stringify({ RequestId: 'A', Credentials })]
-  const { status, stdout, stderr } = await runVnodeProcess(['list'], env)
+  const { status, stdout, stderr } = await runVnodeProcess(['list'], { env })
   t.strictSame([status, stdout], [0, 'There are no VNodes.\n'], stderr)
   t.match(asked[0], /Action=AssumeRoleWithOIDC/)
   t.match(asked[0], new RegExp(`OIDCToken=${OIDC_TOKEN}`))
@@ -79,7 +79,7 @@ t.test('what STS says is said, without what it was asked with', async t => {
       Message: `expired: ${OIDC_TOKEN}`,
     }),
   ]
-  const refused = await runVnodeProcess(['list'], env)
+  const refused = await runVnodeProcess(['list'], { env })
   t.match(refused, {
     status: 2,
     stdout: '',
@@ -87,9 +87,11 @@ t.test('what STS says is said, without what it was asked with', async t => {
   })
   t.notOk(refused.stderr.includes(OIDC_TOKEN))
   answer = [200, `{"Credentials": {"AccessKeySecret": "${TEMPORARY.accessKeySecret}", "Security`]
-  const broken = await runVnodeProcess(['list'], env)
+  const broken = await runVnodeProcess(['list'], { env })
   t.equal(broken.status, 2)
   t.notOk(broken.stderr.includes(TEMPORARY.accessKeySecret))
-  const missing = await runVnodeProcess(['list'], { ...env, ALIBABA_CLOUD_OIDC_TOKEN_FILE: '/nowhere/token' })
+  const missing = await runVnodeProcess(['list'], {
+    env: { ...env, ALIBABA_CLOUD_OIDC_TOKEN_FILE: '/nowhere/token' },
+  })
   t.match(missing, { status: 2, stderr: /the OIDC token: ENOENT/ })
 })

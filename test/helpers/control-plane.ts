@@ -297,10 +297,7 @@ export class ControlPlane {
   async kubeconfig(owner: KubeconfigOwner): Promise<string> {
     this.#made += 1
     const path = join(this.#place.folder, `${this.#made}.kubeconfig`)
-    const user =
-      'user' in owner
-        ? userEntry(this.#authority, owner)
-        : { token: await this.token(owner.namespace, owner.serviceAccount) }
+    const user = 'user' in owner ? userEntry(this.#authority, owner) : { token: await this.#tokenOf(owner) }
     await writeFile(path, renderKubeconfig(this.url, this.caPem, user), { mode: 0o600 })
     return path
   }
@@ -310,6 +307,20 @@ export class ControlPlane {
     const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccount}/token`
     const { status } = await this.ask<{ status: { token: string } }>('POST', path, { body: {} })
     return status.token
+  }
+
+  async #tokenOf(owner: Exclude<KubeconfigOwner, Identity>): Promise<string> {
+    const { namespace, serviceAccount: account, isLasting = false } = owner
+    if (!isLasting) return await this.token(namespace, account)
+    const name = `${account}-token`
+    const annotations = { 'kubernetes.io/service-account.name': account }
+    const body = { type: 'kubernetes.io/service-account-token', metadata: { name, annotations } }
+    const path = `/api/v1/namespaces/${namespace}/secrets`
+    await this.ask('POST', path, { body })
+    const dataOf = (secret: KubeObject) => secret.data as Record<string, string> | undefined
+    const isFilled = (secret: KubeObject) => dataOf(secret)?.token !== undefined
+    const secret = await this.waitFor(`${path}/${name}`, isFilled, { timeout: 30_000 })
+    return Buffer.from(dataOf(secret)?.token ?? '', 'base64').toString('utf8')
   }
 
   /**

@@ -1,7 +1,14 @@
 import type { Authority, Identity } from './authority.ts'
 
 /** Who a kubeconfig is for: somebody with a client certificate, or a ServiceAccount with a token. */
-export type KubeconfigOwner = Identity | { readonly serviceAccount: string; readonly namespace: string }
+export type KubeconfigOwner =
+  | Identity
+  | {
+      readonly serviceAccount: string
+      readonly namespace: string
+      /** Its token is that of a Secret, which does not end; it takes a controller manager. Else one for an hour. */
+      readonly isLasting?: boolean
+    }
 
 export type UserEntry =
   | { readonly token: string }
