@@ -33,7 +33,7 @@ interface Flags extends SessionFlags {
   readonly taint?: readonly VnodeTaint[]
   readonly preferNoSchedule?: boolean
   readonly apiserver?: string
-  readonly tlsBootstrap?: boolean
+  readonly bootstrapKubeconfig?: string
   readonly leastCredentialLife: number
   readonly additional?: boolean
   readonly wait?: boolean
@@ -76,7 +76,7 @@ export function createCommand(io: Io): Command {
           flags,
           virtualNode: virtualNodeOf(flags),
           apiserver: flags.apiserver,
-          isTlsBootstrap: flags.tlsBootstrap === true,
+          bootstrapKubeconfig: flags.bootstrapKubeconfig,
           isAdditional: flags.additional === true,
           leastCredentialLifeMs: flags.leastCredentialLife,
           waitMs: flags.wait === true ? flags.timeout : undefined,
@@ -121,8 +121,8 @@ function addJoinOptions(command: Command): Command {
       httpsUrl,
     )
     .option(
-      '--tls-bootstrap',
-      'the kubeconfig has a bootstrap token: the VNode asks for a certificate with it',
+      '--bootstrap-kubeconfig <file>',
+      'sent in its place: it has a bootstrap token, with which the VNode asks for a certificate',
     )
     .addOption(
       durationOption('--least-credential-life <duration>', 'refuse a credential that ends sooner', '720h'),

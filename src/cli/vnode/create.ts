@@ -1,11 +1,12 @@
 /** `vnode create`: registers one VNode from this machine, whatever is retried, killed or run twice. */
 import { createHash, randomUUID } from 'node:crypto'
-import { dirname, join } from 'node:path'
+import { resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { awaitNode } from '../../bootstrap/await-node.ts'
 import { type ClusterFacts, readCluster } from '../../bootstrap/cluster.ts'
 import { checkNetwork } from '../../bootstrap/network-check.ts'
 import { type Notice, Progress } from '../../bootstrap/progress.ts'
+import { SecretRecord } from '../../bootstrap/record.ts'
 import { type Registration, register } from '../../bootstrap/register.ts'
 import type { VirtualNodeSettings } from '../../bootstrap/settings.ts'
 import {
@@ -16,17 +17,25 @@ import {
   plainRequest,
 } from '../../bootstrap/wish.ts'
 import { VnodeError } from '../../core/errors.ts'
+import { asRecord, asString, own } from '../../core/kubernetes/objects.ts'
 import { createParameters } from '../../eci/client.ts'
 import type { CreateVirtualNodeRequest } from '../../eci/virtual-node.ts'
-import type { KubeClient } from '../../kube/api.ts'
+import { isStatus, type KubeClient } from '../../kube/api.ts'
 import { systemClock } from '../../kube/clock.ts'
-import { configFileOf } from '../config/load.ts'
+import { resourcePath } from '../../kube/path.ts'
 import type { Io } from '../io.ts'
 import { type VnodeKubeconfig, vnodeKubeconfig } from './kubeconfig.ts'
-import { LocalRecord, withLock } from './local-record.ts'
 import { NEW_TOKEN, renderRequest } from './request.ts'
 import { type Session, withSession } from './session.ts'
 import type { SessionFlags } from './session-flags.ts'
+
+/** Beside what else only administrators read: the record has the request, and that the kubeconfig. */
+const RECORDS_NAMESPACE = 'kube-system'
+
+/** The Secret that says what was asked of ECI for the VNode of this name. */
+export function recordName(name: string): string {
+  return `vnode-create-${name}`
+}
 
 /** Ids that are not given come from the context. */
 export type WantedVirtualNode = Omit<VirtualNodeSettings, 'vSwitchIds' | 'securityGroupId'> & {
@@ -38,8 +47,8 @@ export interface CreateOptions {
   readonly flags: SessionFlags
   readonly virtualNode: WantedVirtualNode
   readonly apiserver: string | undefined
-  /** The kubeconfig's credential is a bootstrap token. */
-  readonly isTlsBootstrap: boolean
+  /** A file with a bootstrap token, sent in place of the kubeconfig that the cluster is asked with. */
+  readonly bootstrapKubeconfig: string | undefined
   readonly isAdditional: boolean
   readonly leastCredentialLifeMs: number
   /** Undefined: do not wait for the Node. */
@@ -110,7 +119,7 @@ class Creation {
     const { options, session, client, virtualNode } = this.#parts
     const facts = await readCluster(client)
     const kubeconfig = await this.#kubeconfig(facts)
-    const kind = options.isTlsBootstrap ? 'tls-bootstrap' : 'kubeconfig'
+    const kind = options.bootstrapKubeconfig === undefined ? 'kubeconfig' : 'tls-bootstrap'
     const request = plainRequest(session.eci.regionId, { virtualNode, identity: { kind } }, facts)
     if (options.isDryRun) return this.#show(withSecrets(request, NEW_TOKEN, kubeconfig))
     try {
@@ -124,23 +133,34 @@ class Creation {
   }
 
   async #create(request: PlainRequest, kubeconfig: VnodeKubeconfig, facts: ClusterFacts): Promise<void> {
-    const { options } = this.#parts
-    const file = this.#recordFile(facts)
-    const [registration, requestId] = await withLock(file, async () => {
-      const records = new LocalRecord(file)
-      const registered = await this.#register({ request, kubeconfig, facts, records })
-      return [registered, await records.requestId()] as const
+    const { options, virtualNode } = this.#parts
+    const registration = await this.#register({ request, kubeconfig, facts }).catch(error => {
+      if (!isStatus(error, 403)) throw error
+      throw new VnodeError('REFUSED', `what is asked of ECI is written down first: ${error.message}`, {
+        next: `Give a kubeconfig that may get, create, patch and delete Secret ${RECORDS_NAMESPACE}/${recordName(virtualNode.name)}.`,
+      })
     })
     const { how, virtualNodeId } = registration
     if (how === 'known')
       this.#say(`VNode ${virtualNodeId} of this cluster exists already; nothing was created`)
     if (options.waitMs !== undefined) await this.#wait(registration, options.waitMs)
-    this.#print({ RequestId: requestId, VirtualNodeId: virtualNodeId })
+    this.#print({ RequestId: await this.#requestId(), VirtualNodeId: virtualNodeId })
+  }
+
+  /** Of the call that created the VNode; empty where it was found. */
+  async #requestId(): Promise<string> {
+    const { client, virtualNode } = this.#parts
+    const name = recordName(virtualNode.name)
+    const path = resourcePath({ version: 'v1', plural: 'secrets', namespace: RECORDS_NAMESPACE, name })
+    const secret = await client.request<unknown>({ method: 'GET', path })
+    const encoded = asString(own(asRecord(own(asRecord(secret), 'data')), 'requestId')) ?? ''
+    return Buffer.from(encoded, 'base64').toString('utf8')
   }
 
   async #kubeconfig({ serviceIPs }: ClusterFacts): Promise<VnodeKubeconfig> {
     const { options, session, io } = this.#parts
-    const { kubeconfig: file } = session
+    const { bootstrapKubeconfig } = options
+    const file = bootstrapKubeconfig === undefined ? session.kubeconfig : resolve(io.cwd, bootstrapKubeconfig)
     if (file === undefined) {
       throw new VnodeError('USAGE', 'no kubeconfig is given, with which the VNode joins the cluster', {
         next: 'Give --kubeconfig, or kubeconfig in the context.',
@@ -150,21 +170,22 @@ class Creation {
     return vnodeKubeconfig({ file, apiserver, serviceIPs, leastLifeMs }, io)
   }
 
-  /** One for each cluster and name, wherever the contexts come from. */
-  #recordFile({ uid }: ClusterFacts): string {
-    const { options, virtualNode, io } = this.#parts
-    const folder = join(dirname(configFileOf(options.flags.config, io)), 'vnodes')
-    return join(folder, `${uid}-${virtualNode.name}.json`)
-  }
-
-  #register({ request, kubeconfig, facts, records }: Registering): Promise<Registration> {
+  #register({ request, kubeconfig, facts }: Registering): Promise<Registration> {
     const { options, session, virtualNode } = this.#parts
     const { eci } = session
     const credential = createHash('sha256').update(kubeconfig.text).digest('hex')
     const fingerprint = fingerprintOf(request, { server: kubeconfig.server, credential })
     const intended = withSecrets(request, randomUUID(), kubeconfig)
+    const { client } = this.#parts
     return register({
-      records,
+      // In the cluster: whoever else registers a VNode of this name, on whatever machine, follows the same intent.
+      records: new SecretRecord({
+        client,
+        namespace: RECORDS_NAMESPACE,
+        name: recordName(virtualNode.name),
+        attempt: randomUUID(),
+        now: () => new Date(),
+      }),
       eci,
       // The kubeconfig is the user's own, and the cluster has answered to it just now.
       identity: { ensure: async () => undefined, prove: async () => undefined },
@@ -218,7 +239,6 @@ interface Registering {
   readonly request: PlainRequest
   readonly kubeconfig: VnodeKubeconfig
   readonly facts: ClusterFacts
-  readonly records: LocalRecord
 }
 
 function withSecrets(

@@ -25,7 +25,7 @@ export async function vnodeKubeconfig(options: KubeconfigOptions, io: Io): Promi
     throw new VnodeError('KUBECONFIG', messageOf(error))
   })
   const text = apiserver === undefined ? given : withServer(given, apiserver)
-  const judged = judgeKubeconfig(text, { serviceIPs, leastLifeMs, now: new Date(), isEciLocal: false })
+  const judged = judgeKubeconfig(text, { serviceIPs, leastLifeMs, now: new Date() })
   for (const warning of judged.warnings) io.stderr(`vnode: warning: ${file}: ${warning}\n`)
   if (judged.text !== undefined) return { text: judged.text, server: judged.server }
   const what = judged.problems.map(({ message }) => message).join('; ')
