@@ -35,7 +35,7 @@ const ADVICE: readonly (readonly [RegExp, (failure: Failure) => string])[] = [
   [
     /^(?:Forbidden\.(?:RAM|SubUser|NoPermission)|NoPermission|NotAuthorized|Forbidden$|ImplicitDeny|ExplicitDeny)/,
     ({ product, action }) =>
-      `Allow ${product}:${action} to this identity by a RAM policy (README, "Permissions of the AccessKey").`,
+      `Allow ${product}:${action} to this identity by a RAM policy (README, "VNodes by hand").`,
   ],
   [/^Throttling/, () => 'Wait a minute and run this again: it goes on with the same request.'],
   [
