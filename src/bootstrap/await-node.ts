@@ -1,11 +1,11 @@
 /** Waits until a VNode's Node is Ready in the cluster, and looks at ECI's side of it meanwhile. */
 import { VnodeError } from '../core/errors.ts'
-import { asRecord, asRecords, own } from '../core/kubernetes/objects.ts'
 import type { EciClient } from '../eci/virtual-node.ts'
 import type { KubeClient } from '../kube/api.ts'
 import { type Clock, sleep } from '../kube/clock.ts'
 import { resourcePath } from '../kube/path.ts'
 import { Reflector } from '../kube/reflector.ts'
+import { isReadyNode } from './cluster.ts'
 import type { Progress } from './progress.ts'
 
 export interface AwaitNodeOptions {
@@ -33,7 +33,7 @@ export async function awaitNode(options: AwaitNodeOptions): Promise<void> {
     client,
     path: resourcePath({ version: 'v1', plural: 'nodes' }),
     fieldSelector: `metadata.name=${nodeName}`,
-    keep: isReady,
+    keep: isReadyNode,
     onChange: ({ type, value }) => {
       state = type === 'deleted' ? 'the Node was deleted' : value ? 'Ready' : 'the Node is not Ready'
       progress.say('Node', `${nodeName}: ${state}`)
@@ -91,9 +91,4 @@ function late({ nodeName, virtualNodeId, waitMs }: AwaitNodeOptions, state: stri
   return new VnodeError('API', `${nodeName} is not Ready after ${Math.round(waitMs / 1000)} s: ${state}`, {
     next: `VNode ${virtualNodeId} is registered, and paid for; running this again waits for it once more. See vnode describe ${virtualNodeId}, kubectl get csr, and whether VNodes reach the API server.`,
   })
-}
-
-function isReady(node: unknown): boolean {
-  const conditions = asRecords(own(asRecord(own(asRecord(node), 'status')), 'conditions'))
-  return conditions.some(one => own(one, 'type') === 'Ready' && own(one, 'status') === 'True')
 }

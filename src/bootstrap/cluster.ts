@@ -87,3 +87,22 @@ function publishedCluster(info: Record<string, unknown> | undefined): Record<str
 function decode(value: unknown): string | undefined {
   return typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : undefined
 }
+
+/** A Node by its name; a list, as the right to read one would be a right to read all. */
+export async function findNode(
+  client: Client,
+  name: string,
+): Promise<{ readonly isReady: boolean } | undefined> {
+  const list = await client.request<unknown>({
+    method: 'GET',
+    path: resourcePath({ version: 'v1', plural: 'nodes' }),
+    query: { fieldSelector: `metadata.name=${name}` },
+  })
+  const [node] = asRecords(own(asRecord(list), 'items'))
+  return node === undefined ? undefined : { isReady: isReadyNode(node) }
+}
+
+export function isReadyNode(node: unknown): boolean {
+  const conditions = asRecords(own(asRecord(own(asRecord(node), 'status')), 'conditions'))
+  return conditions.some(one => own(one, 'type') === 'Ready' && own(one, 'status') === 'True')
+}

@@ -8,6 +8,7 @@ import {
   bootstrapTokenId,
   bootstrapTokenSecret,
   bootstrapTokenSecretName,
+  IDENTITY_KINDS,
   type IdentityKind,
   vnodeNames,
 } from '../core/vnode/identity.ts'
@@ -116,7 +117,6 @@ export class Identity {
   async mint(given: string | undefined): Promise<Minted> {
     const { settings, random } = this.#options
     const { kind } = settings.identity
-    await this.#removeOthers(kind)
     if (kind === 'kubeconfig') return { kind, kubeconfig: this.#judge(given) }
     if (kind === 'service-account') return { kind, kubeconfig: this.#render(await this.#accountToken()) }
     const id = bootstrapTokenId(settings.installNamespace, settings.prefix)
@@ -176,20 +176,33 @@ export class Identity {
     })
   }
 
-  /** What an earlier intent of another kind may have left; nobody uses it, as there is no VNode. */
-  async #removeOthers(kind: IdentityKind): Promise<void> {
-    const { installNamespace: namespace, prefix } = this.#options.settings
-    const { account, accountToken } = vnodeNames(prefix)
-    if (kind !== 'tls-bootstrap') await this.#remove(this.#tokenPath(bootstrapTokenId(namespace, prefix)))
-    if (kind === 'service-account') return
-    await this.#remove(resourcePath({ version: 'v1', plural: 'secrets', namespace, name: accountToken }))
-    await this.#remove(resourcePath({ version: 'v1', plural: 'serviceaccounts', namespace, name: account }))
+  /** What an earlier intent of another kind may have left. Only for whose own intent stands: no other run needs it then. */
+  removeOthers(kind: IdentityKind): Promise<void> {
+    return this.#remove(IDENTITY_KINDS.filter(one => one !== kind))
   }
 
-  async #remove(path: string): Promise<void> {
-    await this.#options.client.request({ method: 'DELETE', path }).catch(error => {
-      if (!isStatus(error, 404)) throw error
-    })
+  /** All that was ever made, of any kind. */
+  removeAll(): Promise<void> {
+    return this.#remove(IDENTITY_KINDS)
+  }
+
+  async #remove(kinds: readonly IdentityKind[]): Promise<void> {
+    const { client, settings } = this.#options
+    const { installNamespace: namespace, prefix } = settings
+    const { account, accountToken } = vnodeNames(prefix)
+    const paths: Readonly<Record<IdentityKind, readonly string[]>> = {
+      'tls-bootstrap': [this.#tokenPath(bootstrapTokenId(namespace, prefix))],
+      'service-account': [
+        resourcePath({ version: 'v1', plural: 'secrets', namespace, name: accountToken }),
+        resourcePath({ version: 'v1', plural: 'serviceaccounts', namespace, name: account }),
+      ],
+      kubeconfig: [],
+    }
+    for (const path of kinds.flatMap(kind => paths[kind])) {
+      await client.request({ method: 'DELETE', path }).catch(error => {
+        if (!isStatus(error, 404)) throw error
+      })
+    }
   }
 }
 

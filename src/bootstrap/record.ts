@@ -26,6 +26,8 @@ export interface Intent {
 }
 
 export interface StoredRecord extends Recorded {
+  /** When it was marked as sent, in milliseconds since 1970. */
+  readonly sentAt: number | undefined
   readonly uid: string
   readonly resourceVersion: string
   readonly intent: Intent | undefined
@@ -147,14 +149,18 @@ function parseRecord(secret: unknown, { namespace, name }: SecretRecordOptions):
         next: 'If no VNode of this cluster is listed by vnode list, delete the Secret; else restore it from a backup.',
       },
     )
-  const recordedAt = Date.parse(text('recordedAt') ?? '')
+  const timeOf = (key: string) => {
+    const time = Date.parse(text(key) ?? '')
+    return Number.isNaN(time) ? undefined : time
+  }
   return {
     uid: asString(own(metadata, 'uid')) ?? '',
     resourceVersion: asString(own(metadata, 'resourceVersion')) ?? '',
     intent,
     isSent: text('sentAt') !== undefined,
     virtualNodeId,
-    recordedAt: Number.isNaN(recordedAt) ? undefined : recordedAt,
+    sentAt: timeOf('sentAt'),
+    recordedAt: timeOf('recordedAt'),
     regionId,
     name: vnodeName,
   }

@@ -1,6 +1,12 @@
 /** Registers one VNode: does step after step as nextStep() says, each safe to repeat, until what exists at ECI is written down. */
 import { VnodeError } from '../core/errors.ts'
-import { nextStep, type SeenVirtualNode, type Step, type Wish } from '../core/vnode/registration.ts'
+import {
+  nextStep,
+  type SeenVirtualNode,
+  type Step,
+  VISIBLE_WITHIN_MS,
+  type Wish,
+} from '../core/vnode/registration.ts'
 import { nodeNameOf } from '../core/vnode/virtual-node-name.ts'
 import { isRetryable } from '../eci/advice.ts'
 import { EciError } from '../eci/error.ts'
@@ -13,13 +19,15 @@ import type { Intent, RecordStore, Registered, StoredRecord } from './record.ts'
 export interface RegisterOptions {
   readonly records: RecordStore
   readonly eci: Pick<EciClient, 'createVirtualNode' | 'describeVirtualNodes'>
-  readonly identity: Pick<Identity, 'ensure' | 'prove'>
+  readonly identity: Pick<Identity, 'ensure' | 'prove' | 'removeOthers'>
   /** Whatever can be found out for nothing, before something is paid for. */
   readonly check: () => Promise<void>
   readonly makeIntent: () => Promise<Intent>
   readonly wish: Wish
   /** By which VNodes of this cluster are known. */
   readonly clusterTag: Tag
+  /** What the cluster says of a Node; undefined where it has none such. */
+  readonly findNode: (name: string) => Promise<{ readonly isReady: boolean } | undefined>
   readonly progress: Progress
   readonly clock: Clock
   readonly now: () => number
@@ -33,8 +41,6 @@ export interface Registration extends Registered {
 
 /** Between two looks for what is not listed yet. */
 const LOOK_MS = 2_000
-/** What another run may have under way is listed after this; see #giveUp. */
-const SETTLE_MS = 10_000
 /** Each turn brings something further, unless somebody else did: more of them are a fight. */
 const MOST_TURNS = 500
 
@@ -61,6 +67,41 @@ export interface Situation {
   readonly step: Step
 }
 
+/** All that is listed of this cluster, or under the id that is written down. */
+export function listSeen(
+  options: RegisterOptions,
+  record: StoredRecord | undefined,
+): Promise<readonly SeenVirtualNode[]> {
+  return new Registrar(options).list(record)
+}
+
+/** Throws unless the VNode carries the cluster's tag or, where it has none such, is a Node of the cluster. */
+export async function checkOwner(
+  { virtualNodeId, tags = [] }: SeenVirtualNode,
+  { clusterTag, findNode, wish }: Pick<RegisterOptions, 'clusterTag' | 'findNode' | 'wish'>,
+): Promise<void> {
+  const owner = tags.find(({ key }) => key === clusterTag.key)?.value
+  if (owner === clusterTag.value) return
+  const isNode =
+    owner === undefined && (await findNode(nodeNameOf(wish.regionId, virtualNodeId))) !== undefined
+  if (isNode) return
+  const whose =
+    owner === undefined ? 'has no tag of a cluster, and no Node here' : `is of another cluster (${owner})`
+  throw new VnodeError('REFUSED', `VNode ${virtualNodeId} ${whose}`, {
+    next: 'What is written down is of another cluster, or was changed. Restore it from a backup; or delete the Secret, and a VNode of this cluster is looked for by its tag.',
+  })
+}
+
+function stillReports(id: string, nodeName: string): VnodeError {
+  return new VnodeError(
+    'REFUSED',
+    `ECI lists no VNode ${id}, but the cluster's Node ${nodeName} still reports`,
+    {
+      next: 'These credentials do not see it: check the account, the RAM policy and the endpoint. A second VNode would be paid for besides.',
+    },
+  )
+}
+
 class Registrar {
   readonly #options: RegisterOptions
   #how: Registration['how'] = 'known'
@@ -83,7 +124,7 @@ class Registrar {
   async look(): Promise<Situation> {
     const { records, wish, now } = this.#options
     const record = await records.read()
-    const seen = await this.#list(record)
+    const seen = await this.list(record)
     return { record, step: nextStep(record, seen, { wish, now: now() }) }
   }
 
@@ -93,7 +134,7 @@ class Registrar {
     if (step.kind === 'intend') return this.#intend()
     if (step.kind === 'adopt') return this.#adopt(record, step)
     if (record === undefined) return
-    if (step.kind === 'end') return this.#end(record, step.reason)
+    if (step.kind === 'end') return this.#end(record, step)
     if (step.kind === 'prepare') return this.#prepare(record)
     if (step.kind === 'send') return this.#send(record)
     progress.say('Waiting', step.reason)
@@ -101,7 +142,7 @@ class Registrar {
   }
 
   /** What exists of this cluster, and what is written down, wherever its tag went. */
-  async #list(record: StoredRecord | undefined): Promise<readonly SeenVirtualNode[]> {
+  async list(record: StoredRecord | undefined): Promise<readonly SeenVirtualNode[]> {
     const { eci, clusterTag, signal, wish } = this.#options
     const byTag = await eci.describeVirtualNodes({ tags: [clusterTag] }, { signal })
     const id = record?.virtualNodeId
@@ -122,6 +163,7 @@ class Registrar {
   async #prepare(record: StoredRecord): Promise<void> {
     const { identity, records, progress } = this.#options
     if (record.intent === undefined) return
+    await identity.removeOthers(record.intent.identity)
     await identity.ensure(record.intent)
     await identity.prove(record.intent)
     if (await records.markSent(record)) progress.detail('Sending', 'the request is marked as sent')
@@ -155,21 +197,33 @@ class Registrar {
     })
   }
 
-  /** Another run may have sent the same, and got another answer: it is looked once more after a while. */
+  /** An earlier attempt may have been executed: it is listed within some time of being sent, or it was not. */
   async #giveUp(record: StoredRecord, refusal: EciError): Promise<void> {
-    const { clock, signal, progress } = this.#options
+    const { clock, now, signal, progress, wish } = this.#options
     progress.say('Refused', `the earlier request: ${refusal.message}`)
-    await sleep(clock, SETTLE_MS, signal)
+    const waitMs = (record.sentAt ?? now()) + VISIBLE_WITHIN_MS - now()
+    if (waitMs > 0)
+      progress.say('Waiting', `whether it was executed is known in ${Math.ceil(waitMs / 1000)} s`)
+    await sleep(clock, Math.max(0, waitMs), signal)
     signal.throwIfAborted()
-    const seen = await this.#list(record)
-    if (seen.some(({ virtualNodeName }) => virtualNodeName === record.name)) return
-    await this.#end(record, 'ECI has refused the earlier request, and the values have changed')
+    const seen = await this.list(record)
+    if (seen.some(({ virtualNodeName }) => virtualNodeName === wish.name || virtualNodeName === record.name))
+      return
+    await this.#end(record, { reason: 'ECI has refused the earlier request, and the values have changed' })
   }
 
-  async #end(record: StoredRecord, reason: string): Promise<void> {
-    const { records, progress } = this.#options
+  async #end(
+    record: StoredRecord,
+    { reason, isUnseen = false }: Pick<Extract<Step, { kind: 'end' }>, 'reason' | 'isUnseen'>,
+  ): Promise<void> {
+    const { records, progress, findNode } = this.#options
+    const id = record.virtualNodeId
+    if (isUnseen && id !== undefined) {
+      const nodeName = nodeNameOf(record.regionId, id)
+      if ((await findNode(nodeName))?.isReady === true) throw stillReports(id, nodeName)
+    }
     if (!(await records.end(record))) return
-    const isLoss = record.virtualNodeId !== undefined
+    const isLoss = id !== undefined
     const message = `${reason}; ${isLoss ? 'a new one is registered' : 'beginning anew'}`
     progress.tell({ reason: isLoss ? 'VnodeLost' : 'IntentEnded', message, isWarning: isLoss })
   }
@@ -191,9 +245,13 @@ class Registrar {
     record: StoredRecord | undefined,
     { virtualNode, others }: Extract<Step, { kind: 'registered' }>,
   ): Promise<Registration> {
-    const { identity, wish, progress } = this.#options
-    // Of an intent that was never sent nobody has the credential.
-    if (record?.intent !== undefined && record.isSent) await identity.ensure(record.intent)
+    const { identity, wish, progress, findNode } = this.#options
+    await checkOwner(virtualNode, this.#options)
+    const { virtualNodeId } = virtualNode
+    const node = await findNode(nodeNameOf(wish.regionId, virtualNodeId))
+    // Of an intent that was never sent nobody has the credential; and once the Node is Ready its token may have been revoked on purpose.
+    if (record?.intent !== undefined && record.isSent && node?.isReady !== true)
+      await identity.ensure(record.intent)
     if (others.length > 0)
       progress.tell({
         reason: 'VnodeTwice',
@@ -205,7 +263,6 @@ class Registrar {
         reason: 'VnodeDiffers',
         message: `VNode ${virtualNode.virtualNodeId} was registered with other values than today's; vnode update changes what can be changed`,
       })
-    const { virtualNodeId } = virtualNode
     const { regionId, name } = wish
     const nodeName = nodeNameOf(regionId, virtualNodeId)
     return { virtualNodeId, nodeName, regionId, name, requestId: '', how: this.#how }
@@ -218,7 +275,9 @@ export function isRefusal(error: unknown): error is EciError {
     error instanceof EciError &&
     !error.isOutcomeUnknown &&
     !isRetryable(error.httpStatus, error.apiCode) &&
-    // The token is in use: by another run of the same request.
-    !/Idempotent|Conflict|Processing/i.test(error.apiCode)
+    // The token is in use, by another run of the same request; or these credentials may not ask, which says nothing of an earlier send.
+    !/Idempotent|Conflict|Processing|Forbidden|Permission|AccessKey|Signature|SecurityToken|Authoriz|Deny/i.test(
+      error.apiCode,
+    )
   )
 }

@@ -2,65 +2,9 @@
 import t from 'tap'
 import { approverAccess } from '../../src/core/csr/access.ts'
 import { fenceAccess } from '../../src/core/daemonset/rights.ts'
-import {
-  type AccessRule,
-  helperAccess,
-  helperNames,
-  probeProgramAccess,
-  webhookAccess,
-} from '../../src/core/rbac.ts'
-import { helmOrSkip, type Manifest, VARIANTS } from '../helpers/chart.ts'
-
-interface PolicyRule {
-  readonly apiGroups: readonly string[]
-  readonly resources: readonly string[]
-  readonly resourceNames?: readonly string[]
-  readonly verbs: readonly string[]
-}
-
-/** One right as a line: `vnode-system: patch /secrets vnode-profile-tls`. */
-function linesOf(namespace: string, rule: PolicyRule): string[] {
-  return rule.apiGroups.flatMap(group =>
-    rule.resources.flatMap(resource =>
-      rule.verbs.flatMap(verb =>
-        (rule.resourceNames ?? ['*']).map(name => `${namespace}: ${verb} ${group}/${resource} ${name}`),
-      ),
-    ),
-  )
-}
-
-function listed(rules: readonly AccessRule[]): string[] {
-  return unique(
-    rules.flatMap(rule => linesOf(rule.namespace ?? '(cluster)', { ...rule, apiGroups: [rule.apiGroup] })),
-  )
-}
-
-/** What the roles that are bound to a ServiceAccount give it. */
-function rendered(manifests: readonly Manifest[], account: string): string[] {
-  const bindings = manifests.filter(
-    one =>
-      one.kind.endsWith('RoleBinding') &&
-      (one.subjects as { name: string }[]).some(({ name }) => name === account),
-  )
-  const roles = bindings.flatMap(({ kind, metadata, roleRef }) => {
-    const { name } = roleRef as { name: string }
-    const role = manifests.find(
-      one =>
-        one.kind === kind.replace('Binding', '') &&
-        one.metadata.name === name &&
-        one.metadata.namespace === metadata.namespace,
-    )
-    if (role === undefined) throw new Error(`${kind}/${metadata.name} binds no role`)
-    return [role]
-  })
-  return unique(
-    roles.flatMap(({ metadata, rules }) =>
-      (rules as PolicyRule[]).flatMap(rule => linesOf(metadata.namespace ?? '(cluster)', rule)),
-    ),
-  )
-}
-
-const unique = (lines: readonly string[]) => [...new Set(lines)].sort()
+import { helperAccess, helperNames, probeProgramAccess, webhookAccess } from '../../src/core/rbac.ts'
+import { helmOrSkip, VARIANTS } from '../helpers/chart.ts'
+import { listed, rendered, unique } from '../helpers/chart-rights.ts'
 
 const helm = helmOrSkip(t)
 

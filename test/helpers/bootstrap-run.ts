@@ -1,8 +1,9 @@
 /** One run of `vnode bootstrap` as tests settle it; apart from the other helpers, so that a process of its own starts fast with it. */
 import { randomBytes, randomUUID } from 'node:crypto'
+import type { BootstrapOptions } from '../../src/bootstrap/prepare.ts'
 import type { Notice } from '../../src/bootstrap/progress.ts'
 import type { Registration } from '../../src/bootstrap/register.ts'
-import { runBootstrap } from '../../src/bootstrap/run.ts'
+import { runBootstrap, runRemoval } from '../../src/bootstrap/run.ts'
 import type { BootstrapSettings } from '../../src/bootstrap/settings.ts'
 import type { IdentityKind } from '../../src/core/vnode/identity.ts'
 import type { EciClient } from '../../src/eci/virtual-node.ts'
@@ -35,9 +36,19 @@ function routed(server: string, url: string): string {
 }
 
 export async function runWith(options: RunOptions): Promise<BootstrapRun> {
-  const { client, eci, onNotice, signal = new AbortController().signal } = options
   const notices: Notice[] = []
-  const registration = await runBootstrap({
+  const registration = await runBootstrap(optionsOf(options, notices))
+  return { registration, notices }
+}
+
+/** Removes what {@link runWith} has registered. */
+export function removeWith(options: RunOptions): Promise<string | undefined> {
+  return runRemoval(optionsOf(options, []))
+}
+
+function optionsOf(options: RunOptions, notices: Notice[]): BootstrapOptions {
+  const { client, eci, onNotice, signal = new AbortController().signal } = options
+  return {
     settings: bootstrapSettings(options),
     client,
     eci,
@@ -54,8 +65,7 @@ export async function runWith(options: RunOptions): Promise<BootstrapRun> {
     signal,
     uuid: randomUUID,
     random: randomCharacters,
-  })
-  return { registration, notices }
+  }
 }
 
 function bootstrapSettings({ name, identity = 'tls-bootstrap', settings }: RunOptions): BootstrapSettings {

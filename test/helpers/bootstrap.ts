@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import { bootstrapTokenAccess, vnodeAccess } from '../../src/core/vnode/access.ts'
-import { bootstrapAccess } from '../../src/core/vnode/bootstrap-access.ts'
+import { bootstrapAccess, removalAccess } from '../../src/core/vnode/bootstrap-access.ts'
 import {
   BOOTSTRAP_GROUP,
   bootstrapTokenId,
@@ -9,7 +9,7 @@ import {
   vnodeNames,
 } from '../../src/core/vnode/identity.ts'
 import { connect } from '../../src/kube/client.ts'
-import { type BootstrapRun, type RunOptions, runWith } from './bootstrap-run.ts'
+import { type BootstrapRun, type RunOptions, removeWith, runWith } from './bootstrap-run.ts'
 import type { ControlPlane, ControlPlaneOptions } from './control-plane.ts'
 import type { KubeList, KubeObject } from './kube-http.ts'
 import { ensureNamespace, grantAccess, grantTo } from './webhook-rights.ts'
@@ -71,6 +71,26 @@ export async function bootstrap({
   }
 }
 
+/** The opposite, with an identity that has just the rights of a removal. */
+export async function removeBootstrapped({
+  controlPlane,
+  name,
+  ...options
+}: Omit<RunOptions, 'client' | 'url'> & { readonly controlPlane: ControlPlane }): Promise<
+  string | undefined
+> {
+  const user = `${name}-removal`
+  const place = { installNamespace: name, prefix: name, identity: 'tls-bootstrap', secrets: [] } as const
+  await grantAccess(controlPlane, user, removalAccess(place))
+  const kubeconfig = await controlPlane.kubeconfig({ user })
+  const client = await connect({ kubeconfig, userAgent: 'vnode-profile/0 (integration test)' })
+  try {
+    return await removeWith({ ...options, name, url: controlPlane.url, client })
+  } finally {
+    await client.close()
+  }
+}
+
 /** The record, decoded; undefined where there is none. */
 export async function recordOf(
   controlPlane: ControlPlane,
@@ -85,9 +105,20 @@ export async function recordOf(
 
 /** As if what is written down had been written an hour ago: what was written a moment ago need not be listed by ECI yet. */
 export async function ageRecord(controlPlane: ControlPlane, name: string): Promise<void> {
-  const recordedAt = Buffer.from(new Date(Date.now() - 3_600_000).toISOString()).toString('base64')
+  const anHourAgo = Buffer.from(new Date(Date.now() - 3_600_000).toISOString()).toString('base64')
+  const record = await recordOf(controlPlane, name)
+  const times = ['sentAt', 'recordedAt'].filter(key => record?.[key] !== undefined)
+  await patchRecord(controlPlane, name, Object.fromEntries(times.map(key => [key, anHourAgo])))
+}
+
+/** Changes what is written down; null removes a key. Values are base64. */
+export async function patchRecord(
+  controlPlane: ControlPlane,
+  name: string,
+  data: Readonly<Record<string, string | null>>,
+): Promise<void> {
   await controlPlane.ask('PATCH', `/api/v1/namespaces/${name}/secrets/${vnodeNames(name).record}`, {
-    body: { data: { recordedAt } },
+    body: { data },
     contentType: 'application/merge-patch+json',
   })
 }

@@ -153,6 +153,18 @@ export function podsOf(manifests: readonly Manifest[]): PodOf[] {
   })
 }
 
+/** The least with which a VNode is registered. */
+export const BOOTSTRAPPED = {
+  approver: { enabled: true },
+  bootstrap: {
+    enabled: true,
+    regionId: 'cn-hangzhou',
+    vSwitchIds: ['vsw-7xv1', 'vsw-7xv2'],
+    securityGroupId: 'sg-7xv1',
+    credentials: { source: 'secret', secretName: 'alibaba-cloud' },
+  },
+}
+
 /** The situations in which the chart is rendered and checked. */
 export const VARIANTS: ReadonlyMap<string, RenderOptions> = new Map<string, RenderOptions>([
   ['default', {}],
@@ -186,6 +198,56 @@ export const VARIANTS: ReadonlyMap<string, RenderOptions> = new Map<string, Rend
   ],
   ['service monitor', { values: { serviceMonitor: { enabled: true, labels: { release: 'prometheus' } } } }],
   ['approver', { values: { approver: { enabled: true } } }],
+  ['bootstrap', { values: BOOTSTRAPPED }],
+  [
+    'bootstrap by a ServiceAccount, with RRSA and everything else',
+    {
+      release: 'eci',
+      namespace: 'other',
+      values: {
+        bootstrap: {
+          ...BOOTSTRAPPED.bootstrap,
+          name: 'edge.1',
+          credentials: {
+            source: 'rrsa',
+            rrsa: { roleArn: 'acs:ram::1:role/eci', oidcProviderArn: 'acs:ram::1:oidc-provider/cluster' },
+          },
+          apiserver: 'https://192.168.0.10:8443',
+          skipReachCheck: true,
+          identity: { kind: 'service-account' },
+          zoneId: 'cn-hangzhou-k',
+          resourceGroupId: 'rg-1',
+          clusterDNS: '10.0.0.10,10.0.0.11',
+          clusterDomain: 'cluster.local',
+          customResources: { 'example.com/gpu': 4, 'example.com/a': '1' },
+          tags: { team: 'a', stage: 'prod' },
+          taints: [{ key: 'example.com/paid', value: 'true', effect: 'PreferNoSchedule' }],
+          eipInstanceId: 'eip-1',
+          publicNetwork: true,
+          additional: true,
+          endpoint: 'https://gateway.example.com:9443',
+          endpointCA: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
+          vpcEndpoint: true,
+          httpsProxy: 'http://proxy.example.com:3128',
+          noProxy: '.cluster.local',
+          waitSeconds: 600,
+        },
+      },
+    },
+  ],
+  [
+    'bootstrap with a kubeconfig, removed with the release',
+    {
+      values: {
+        bootstrap: {
+          ...BOOTSTRAPPED.bootstrap,
+          credentials: { source: 'ram-role', ramRole: 'eci' },
+          identity: { kind: 'kubeconfig', kubeconfigSecret: 'given' },
+          deleteOnUninstall: true,
+        },
+      },
+    },
+  ],
   [
     'approver with settings of its own',
     {

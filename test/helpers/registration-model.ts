@@ -13,7 +13,7 @@ interface Stored {
   uid: string
   version: number
   intent?: Intent
-  sentAt?: string
+  sentAt?: number
   registered?: Registered & { at: number }
 }
 
@@ -94,7 +94,8 @@ export class RegistrationModel {
   }
 
   #register(run: number, wish: Wish): Promise<Registration> {
-    const identity: Pick<Identity, 'ensure' | 'prove'> = {
+    const identity: Pick<Identity, 'ensure' | 'prove' | 'removeOthers'> = {
+      removeOthers: () => this.#turn(run),
       ensure: () => this.#turn(run),
       prove: () => this.#turn(run),
     }
@@ -115,7 +116,8 @@ export class RegistrationModel {
       check: () => this.#turn(run),
       makeIntent: async () => this.#makeIntent(run, wish),
       wish,
-      clusterTag: { key: 'cluster', value: 'uid' },
+      clusterTag: CLUSTER,
+      findNode: async () => undefined,
       progress: new Progress({
         say: () => undefined,
         events: undefined,
@@ -178,6 +180,7 @@ export class RegistrationModel {
       virtualNodeId,
       virtualNodeName: name,
       creationTime: virtualNodeId,
+      tags: [CLUSTER],
     }))
   }
 
@@ -207,7 +210,7 @@ export class RegistrationModel {
       markSent: record =>
         write(() => {
           if (this.record === undefined || !isSame(record)) return false
-          this.record.sentAt ??= 'now'
+          this.record.sentAt ??= this.now
           return true
         }),
       register: (record, registered) =>
@@ -240,6 +243,7 @@ export class RegistrationModel {
       resourceVersion: String(version),
       intent,
       isSent: sentAt !== undefined,
+      sentAt,
       virtualNodeId: registered?.virtualNodeId,
       recordedAt: registered?.at,
       regionId: registered?.regionId ?? intent?.request.regionId ?? '',
@@ -247,6 +251,8 @@ export class RegistrationModel {
     }
   }
 }
+
+const CLUSTER = { key: 'cluster', value: 'uid' }
 
 const NOTHING: VirtualNode = {
   virtualNodeId: '',

@@ -1,5 +1,6 @@
 /** One VNode, whatever happens on the way: answers that are lost, runs at once, upgrades, reinstallations, a VNode that somebody deleted. */
 import t, { type Test } from 'tap'
+import { bootstrapTokenId } from '../../src/core/vnode/identity.ts'
 import { startTestApprover } from '../helpers/approver.ts'
 import {
   ageRecord,
@@ -106,11 +107,12 @@ if (controlPlane !== undefined) {
   })
 
   t.test('values that ECI refuses, and are changed', async t => {
-    const { fake, run } = await makeScene(t)
+    const { name, fake, run } = await makeScene(t)
     fake.plan('CreateVirtualNode', { kind: 'refuse', status: 400, code: 'InvalidParameter.ZoneId' }, 2)
     t.match((await run()).error, { message: /InvalidParameter\.ZoneId/ })
+    await ageRecord(controlPlane, name)
     const virtualNode = {
-      name: fake.callsOf('CreateVirtualNode')[0]?.parameters.get('VirtualNodeName') ?? '',
+      name,
       vSwitchIds: ['vsw-7xv2yk45qp5etidgf0002'],
       securityGroupId: 'sg-7xv5tcch4kjdr65t0001',
       tags: [],
@@ -180,6 +182,7 @@ if (controlPlane !== undefined) {
     const { registration } = await run()
     const client = eciClient(t, fake)
     await client.deleteVirtualNode(registration.virtualNodeId)
+    await controlPlane.ask('DELETE', `/api/v1/nodes/${registration.nodeName}`)
     await ageRecord(controlPlane, name)
     const again = await run()
     t.match(again.registration, { how: 'created' })
@@ -210,20 +213,40 @@ if (controlPlane !== undefined) {
     t.strictSame(await leftBy(controlPlane, other), [])
   })
 
-  t.test('a bootstrap token that somebody has removed is there again after the next run', async t => {
+  t.test('credentials that do not see the VNode, while its Node reports', async t => {
     const { name, fake, run } = await makeScene(t)
     await run()
-    const tokens = '/api/v1/namespaces/kube-system/secrets?fieldSelector=type=bootstrap.kubernetes.io/token'
-    const kubeconfig = fake.world.virtualNodes[0]?.kubeconfig ?? ''
-    const id = /"token":"([a-z0-9]{6})\./.exec(kubeconfig)?.[1] ?? 'none'
-    await controlPlane.ask('DELETE', `/api/v1/namespaces/kube-system/secrets/bootstrap-token-${id}`)
+    await ageRecord(controlPlane, name)
+    const elsewhere = await fakeEci(t, { routes: { [VPC_APISERVER]: controlPlane.url } })
+    const { error } = await run({ eci: eciClient(t, elsewhere) })
+    t.match(error, {
+      code: 'REFUSED',
+      message: /but the cluster's Node .* still reports/,
+      next: /the account, the RAM policy/,
+    })
+    t.strictSame([fake.virtualNodes.length, elsewhere.virtualNodes.length], [1, 0])
+    t.equal((await run()).registration.how, 'known', 'nothing is forgotten')
+  })
+
+  t.test('a VNode of another cluster under the id that is written down', async t => {
+    const { name, fake, run } = await makeScene(t)
+    const { registration } = await run()
+    const [virtualNode] = fake.world.virtualNodes
+    if (virtualNode !== undefined) virtualNode.tags = [{ Key: 'vnode-profile.io/cluster', Value: 'another' }]
+    const { error } = await run()
+    t.match(error, {
+      code: 'REFUSED',
+      message: new RegExp(`${registration.virtualNodeId} is of another cluster`),
+    })
+    t.ok(await recordOf(controlPlane, name))
+  })
+
+  t.test('a bootstrap token that was revoked once the Node is Ready stays so', async t => {
+    const { name, run } = await makeScene(t)
     await run()
-    const { items } = await controlPlane.ask<{ items: KubeObject[] }>('GET', tokens)
-    const data = items.find(({ metadata }) => metadata.name === `bootstrap-token-${id}`)?.data as Record<
-      string,
-      string
-    >
-    const secret = Buffer.from(data['token-secret'] ?? '', 'base64').toString('utf8')
-    t.ok(kubeconfig.includes(`${id}.${secret}`), `${name}: the very same one`)
+    const token = `bootstrap-token-${bootstrapTokenId(name, name)}`
+    await controlPlane.ask('DELETE', `/api/v1/namespaces/kube-system/secrets/${token}`)
+    t.equal((await run()).registration.how, 'known')
+    t.strictSame(await leftBy(controlPlane, name), [`secret/${name}-vnode`])
   })
 }

@@ -164,11 +164,11 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 helm.sh/hook-output-log-policy: hook-failed
 {{- end -}}
 
-{{/* A Job's spec up to its Pod's containers. Of a dict with root and component. */}}
+{{/* A Job's spec up to its Pod's containers. Of a dict with root and component, and limitSeconds if it may take longer. */}}
 {{- define "vnode-profile.jobSpec" -}}
 backoffLimit: 5
 # Less than the five minutes that Helm waits, so that it can tell what went wrong.
-activeDeadlineSeconds: 240
+activeDeadlineSeconds: {{ .limitSeconds | default 240 }}
 template:
   metadata:
     labels:
@@ -186,4 +186,129 @@ template:
 resources:
   requests: { cpu: 20m, memory: 64Mi }
   limits: { memory: 256Mi }
+{{- end -}}
+
+{{/* Flags of vnode bootstrap, which registers and removes. */}}
+{{- define "vnode-profile.bootstrapFlags" -}}
+{{- $bootstrap := .Values.bootstrap -}}
+{{- $name := include "vnode-profile.fullname" . -}}
+- --install-namespace={{ .Release.Namespace }}
+- --name={{ $name }}
+- --vnode-name={{ $bootstrap.name | default $name }}
+- --region-id={{ $bootstrap.regionId }}
+- --vswitch-id={{ join "," $bootstrap.vSwitchIds }}
+- --security-group-id={{ $bootstrap.securityGroupId }}
+{{- with $bootstrap.credentials }}
+{{- if eq .source "secret" }}
+- --credentials-secret={{ .secretName }}
+{{- else }}
+- --credentials={{ .source }}
+{{- end }}
+{{- if and (eq .source "ram-role") .ramRole }}
+- --ram-role={{ .ramRole }}
+{{- end }}
+{{- end }}
+- --identity={{ $bootstrap.identity.kind }}
+{{- if eq $bootstrap.identity.kind "kubeconfig" }}
+- --kubeconfig-secret={{ $bootstrap.identity.kubeconfigSecret }}
+{{- end }}
+{{- range $flag, $value := dict "apiserver" $bootstrap.apiserver "zone-id" $bootstrap.zoneId "resource-group-id" $bootstrap.resourceGroupId "cluster-dns" $bootstrap.clusterDNS "cluster-domain" $bootstrap.clusterDomain "eip-instance-id" $bootstrap.eipInstanceId "eci-endpoint" $bootstrap.endpoint }}
+{{- with $value }}
+- --{{ $flag }}={{ . }}
+{{- end }}
+{{- end }}
+{{- with $bootstrap.customResources }}
+- --custom-resources={{ range $index, $key := keys . | sortAlpha }}{{ if $index }},{{ end }}{{ $key }}={{ get $bootstrap.customResources $key }}{{ end }}
+{{- end }}
+{{- range $key := keys $bootstrap.tags | sortAlpha }}
+- --tag={{ $key }}={{ get $bootstrap.tags $key }}
+{{- end }}
+{{- range $bootstrap.taints }}
+- --taint={{ .key }}={{ .value }}:{{ .effect }}
+{{- end }}
+{{- range $flag, $isSet := dict "public-network" $bootstrap.publicNetwork "skip-reach-check" $bootstrap.skipReachCheck "additional" $bootstrap.additional "eci-vpc-endpoint" $bootstrap.vpcEndpoint }}
+{{- if $isSet }}
+- --{{ $flag }}
+{{- end }}
+{{- end }}
+{{- if $bootstrap.endpointCA }}
+- --eci-ca=/eci/ca.crt
+{{- end }}
+- --wait={{ $bootstrap.waitSeconds }}s
+{{- end -}}
+
+{{/* The container of vnode bootstrap but for its arguments: proxy, credentials that are exchanged, and a CA of its own. */}}
+{{- define "vnode-profile.bootstrapContainer" -}}
+{{- $bootstrap := .Values.bootstrap -}}
+{{- $rrsa := eq $bootstrap.credentials.source "rrsa" -}}
+{{- with include "vnode-profile.bootstrapEnv" . | trim -}}
+env:
+  {{- . | nindent 2 }}
+{{ end -}}
+{{- if or $rrsa $bootstrap.endpointCA -}}
+volumeMounts:
+  {{- if $rrsa }}
+  - { name: oidc, mountPath: /oidc, readOnly: true }
+  {{- end }}
+  {{- if $bootstrap.endpointCA }}
+  - { name: eci, mountPath: /eci, readOnly: true }
+  {{- end }}
+{{ end -}}
+resources:
+  {{- toYaml $bootstrap.resources | nindent 2 }}
+{{- end -}}
+
+{{- define "vnode-profile.bootstrapEnv" -}}
+{{- with .Values.bootstrap.httpsProxy }}
+- { name: HTTPS_PROXY, value: {{ . | quote }} }
+{{- end }}
+{{- with .Values.bootstrap.noProxy }}
+- { name: NO_PROXY, value: {{ . | quote }} }
+{{- end }}
+{{- if eq .Values.bootstrap.credentials.source "rrsa" }}
+- { name: ALIBABA_CLOUD_ROLE_ARN, value: {{ .Values.bootstrap.credentials.rrsa.roleArn | quote }} }
+- { name: ALIBABA_CLOUD_OIDC_PROVIDER_ARN, value: {{ .Values.bootstrap.credentials.rrsa.oidcProviderArn | quote }} }
+- { name: ALIBABA_CLOUD_OIDC_TOKEN_FILE, value: /oidc/token }
+{{- end }}
+{{- end -}}
+
+{{- define "vnode-profile.bootstrapVolumes" -}}
+{{- $rrsa := eq .Values.bootstrap.credentials.source "rrsa" -}}
+{{- if or $rrsa .Values.bootstrap.endpointCA -}}
+volumes:
+  {{- if $rrsa }}
+  # The token that is exchanged for temporary credentials; it is of no use at the API server.
+  - name: oidc
+    projected:
+      sources:
+        - serviceAccountToken: { path: token, audience: sts.aliyuncs.com, expirationSeconds: 3600 }
+  {{- end }}
+  {{- if .Values.bootstrap.endpointCA }}
+  - name: eci
+    configMap: { name: {{ include "vnode-profile.fullname" . }}-eci-ca }
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Six characters that are no secret: which bootstrap token the release may make. As in src/core/vnode/identity.ts. */}}
+{{- define "vnode-profile.bootstrapTokenSecret" -}}
+bootstrap-token-{{ printf "%s/%s" .Release.Namespace (include "vnode-profile.fullname" .) | sha256sum | trunc 6 }}
+{{- end -}}
+
+{{/* Secrets of the release's namespace that vnode bootstrap reads, as a JSON list. */}}
+{{- define "vnode-profile.bootstrapSecrets" -}}
+{{- $bootstrap := .Values.bootstrap -}}
+{{- $names := list -}}
+{{- if eq $bootstrap.credentials.source "secret" -}}{{- $names = append $names $bootstrap.credentials.secretName -}}{{- end -}}
+{{- if eq $bootstrap.identity.kind "kubeconfig" -}}{{- $names = append $names $bootstrap.identity.kubeconfigSecret -}}{{- end -}}
+{{- toJson ($names | uniq) -}}
+{{- end -}}
+
+{{/* What of a VNode's identity outlives the release: the VNode does. */}}
+{{- define "vnode-profile.keep" -}}
+{{- if not .Values.bootstrap.deleteOnUninstall -}}
+annotations:
+  # The VNode stays when the release goes, and would be of no use without its rights.
+  helm.sh/resource-policy: keep
+{{- end -}}
 {{- end -}}

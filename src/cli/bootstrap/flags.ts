@@ -33,6 +33,7 @@ export interface BootstrapFlags extends SessionFlags {
   readonly additional?: boolean
   readonly wait: number
   readonly verbose?: boolean
+  readonly remove?: boolean
   readonly dryRun?: boolean
   readonly dry?: boolean
 }

@@ -1,6 +1,7 @@
 /** `vnode bootstrap`: the program, with its settings from flags, environment, a context, and a Secret. */
 import { randomInt, randomUUID } from 'node:crypto'
-import { type BootstrapOptions, planBootstrap, runBootstrap } from '../../bootstrap/run.ts'
+import type { BootstrapOptions } from '../../bootstrap/prepare.ts'
+import { planBootstrap, runBootstrap, runRemoval } from '../../bootstrap/run.ts'
 import type { BootstrapSettings } from '../../bootstrap/settings.ts'
 import type { VnodeContext } from '../../config/vnode-config.ts'
 import { VnodeError } from '../../core/errors.ts'
@@ -22,7 +23,8 @@ export async function runBootstrapCommand(flags: BootstrapFlags, io: Io): Promis
   const { client, session } = await open(flags, io)
   try {
     const options = bootstrapOptions({ flags, io, client, session })
-    if (flags.dryRun === true || flags.dry === true) await plan(options, io)
+    if (flags.remove === true) await remove(options, flags, io)
+    else if (isDryRun(flags)) await plan(options, io)
     else await run(options, io)
   } finally {
     await Promise.all([client.close(), session.eci.close()])
@@ -67,6 +69,23 @@ function bootstrapOptions({ flags, io, client, session }: Parts): BootstrapOptio
 async function run(options: BootstrapOptions, io: Io): Promise<void> {
   const { virtualNodeId, nodeName, how } = await runBootstrap(options)
   io.stdout(`VNode ${virtualNodeId} is ${HOW[how]}; its Node ${nodeName} is Ready.\n`)
+}
+
+async function remove(options: BootstrapOptions, flags: BootstrapFlags, io: Io): Promise<void> {
+  if (isDryRun(flags)) {
+    const { step } = await planBootstrap(options)
+    const isThere = step.kind === 'registered' || step.kind === 'adopt'
+    const what = isThere
+      ? `VNode ${step.virtualNode.virtualNodeId} would be drained and deleted`
+      : 'There is no VNode to delete'
+    return io.stdout(`${what}.\n`)
+  }
+  const id = await runRemoval(options)
+  io.stdout(id === undefined ? 'There was no VNode.\n' : `VNode ${id} is deleted.\n`)
+}
+
+function isDryRun({ dryRun, dry }: BootstrapFlags): boolean {
+  return dryRun === true || dry === true
 }
 
 /** What the next step would be, and the request as far as it can be known: a credential is minted when it is needed. */

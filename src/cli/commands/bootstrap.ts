@@ -39,8 +39,19 @@ export function bootstrapCommand(io: Io): Command {
   addIdentity(command)
   command
     .option('--additional', 'even if this cluster has a VNode of another name')
-    .addOption(durationOption('--wait <duration>', 'how long the Node may take to be Ready', '10m', 1))
+    .addOption(
+      durationOption(
+        '--wait <duration>',
+        'how long the Node may take to be Ready, or, with --remove, to be empty',
+        '10m',
+        1,
+      ),
+    )
     .option('--kubeconfig <file>', 'cluster (default: the one this runs in, then the usual places)')
+    .option(
+      '--remove',
+      'the opposite: evict the Pods of the VNode that was registered, delete it, and all that was made for it',
+    )
     .option('--verbose', 'every single step')
     .option('--dry-run', 'check everything, print the request, and write and send nothing')
     .addOption(new Option('--dry', 'the same').hideHelp())

@@ -66,12 +66,6 @@ function podAccess(): readonly AccessRule[] {
     { ...everywhere, resources: ['pods/status'], verbs: ['update', 'patch'], reason: 'says how they are' },
     {
       ...everywhere,
-      resources: ['pods/eviction'],
-      verbs: ['create'],
-      reason: 'a spot instance that ends evicts its Pod',
-    },
-    {
-      ...everywhere,
       resources: ['serviceaccounts/token'],
       verbs: ['create'],
       reason: "tokens that Pods mount; RBAC knows no node's own Pods, so that this is any Pod's",

@@ -31,17 +31,7 @@ export function bootstrapAccess(place: BootstrapPlace): readonly AccessRule[] {
       verbs: ['get', ...APPLY, 'delete'],
       reason: 'what was asked of ECI and what came of it; deleted when its VNode is gone',
     },
-    ...(secrets.length === 0
-      ? []
-      : [
-          {
-            ...install,
-            resources: ['secrets'],
-            resourceNames: secrets,
-            verbs: ['get'],
-            reason: 'the AccessKey, and a kubeconfig for the VNode',
-          },
-        ]),
+    ...secretsAccess(namespace, secrets),
     ...identityAccess(place),
     { ...install, resources: ['events'], verbs: APPLY, reason: 'Events about the registration' },
   ]
@@ -128,6 +118,50 @@ function identityAccess({ installNamespace, prefix, identity }: BootstrapPlace):
       resourceNames: [accountToken],
       verbs: verbsOf('service-account'),
       reason: 'and its token',
+    },
+  ]
+}
+
+/** Of `vnode bootstrap --remove`, which the chart runs before it is uninstalled, if it is told to. */
+export function removalAccess(place: BootstrapPlace): readonly AccessRule[] {
+  const { installNamespace: namespace, prefix, secrets } = place
+  const everywhere = { role: 'cluster', apiGroup: '' }
+  const install = { role: 'install', namespace, apiGroup: '' }
+  return [
+    ...clusterAccess().filter(({ resources }) => resources[0] !== 'nodes'),
+    {
+      ...everywhere,
+      resources: ['nodes'],
+      verbs: ['list', 'patch', 'delete'],
+      reason: 'nothing new is scheduled on its Node, which is removed with it; the name comes with the VNode',
+    },
+    { ...everywhere, resources: ['pods'], verbs: ['list'], reason: 'what runs there' },
+    { ...everywhere, resources: ['pods/eviction'], verbs: ['create'], reason: 'and is to move away' },
+    {
+      ...install,
+      resources: ['secrets'],
+      resourceNames: [vnodeNames(prefix).record],
+      verbs: ['get', 'delete'],
+      reason: 'which VNode it is',
+    },
+    ...secretsAccess(namespace, secrets),
+    ...identityAccess({ ...place, identity: 'kubeconfig' }),
+    { ...install, resources: ['events'], verbs: APPLY, reason: 'Events about the removal' },
+  ]
+}
+
+function secretsAccess(namespace: string, secrets: readonly string[]): readonly AccessRule[] {
+  if (secrets.length === 0) return []
+  const reason = 'the AccessKey, and a kubeconfig for the VNode'
+  return [
+    {
+      role: 'install',
+      namespace,
+      apiGroup: '',
+      resources: ['secrets'],
+      resourceNames: secrets,
+      verbs: ['get'],
+      reason,
     },
   ]
 }

@@ -43,6 +43,7 @@ export interface SeenVirtualNode {
   readonly virtualNodeName: string
   readonly status: string
   readonly creationTime: string
+  readonly tags?: readonly { readonly key: string; readonly value: string }[]
 }
 
 export type Step =
@@ -59,7 +60,8 @@ export type Step =
       readonly others: readonly SeenVirtualNode[]
     }
   /** What is written down is over: remove it, then look again. */
-  | { readonly kind: 'end'; readonly reason: string }
+  /** Unseen: that it is gone is only concluded from its not being listed, which other credentials do as well. */
+  | { readonly kind: 'end'; readonly reason: string; readonly isUnseen?: boolean }
   /** Written down a moment ago, and not to be seen yet. */
   | { readonly kind: 'wait'; readonly reason: string }
   /** Make the identity that the intent names, mark the intent as sent, and send it. */
@@ -113,7 +115,7 @@ function stepOfRecorded(recorded: Recorded, id: string, { seen, living, wish, no
   if (gone !== undefined) return { kind: 'end', reason: `VNode ${id} is ${gone.status}` }
   if (now - (recorded.recordedAt ?? 0) < VISIBLE_WITHIN_MS)
     return { kind: 'wait', reason: `VNode ${id} is not listed yet` }
-  return { kind: 'end', reason: `VNode ${id} is not there any more` }
+  return { kind: 'end', reason: `VNode ${id} is not there any more`, isUnseen: true }
 }
 
 /** An intent that was not sent may be given up for another one; of one that was, only its answer decides. */

@@ -1,0 +1,136 @@
+/** Removes a release's VNode, and all that was made for it. Each step may be repeated; what is written down goes last. */
+import { VnodeError } from '../core/errors.ts'
+import { isGone as isGoneStatus, type SeenVirtualNode } from '../core/vnode/registration.ts'
+import { nodeNameOf } from '../core/vnode/virtual-node-name.ts'
+import { isGone } from '../eci/client.ts'
+import { isStatus } from '../kube/api.ts'
+import { systemClock } from '../kube/clock.ts'
+import { cordon, drain } from '../kube/node-pods.ts'
+import { resourcePath } from '../kube/path.ts'
+import type { BootstrapOptions, Prepared } from './prepare.ts'
+import type { Progress } from './progress.ts'
+import type { StoredRecord } from './record.ts'
+import { checkOwner, isRefusal, listSeen } from './register.ts'
+
+/** The VNode's id; undefined where none was registered. Throws while Pods are left on it, and while it is not known which it is. */
+export async function removeVnode(
+  options: BootstrapOptions,
+  { register, identity }: Prepared,
+  progress: Progress,
+): Promise<string | undefined> {
+  const { records } = register
+  const record = await records.read()
+  if (record === undefined) return notOurs(await listSeen(register, undefined), register.wish.name, progress)
+  progress.uid = record.uid
+  const id = await registeredId(options, record, register)
+  if (id !== undefined) {
+    const known = (await listSeen(register, { ...record, virtualNodeId: id })).find(
+      one => one.virtualNodeId === id,
+    )
+    if (known !== undefined) await checkOwner(known, register)
+    await removeOne(options, id, progress)
+  }
+  await identity.removeAll()
+  if (!(await records.end(record)))
+    throw new VnodeError('API', 'what is written down has changed meanwhile', {
+      next: 'Somebody registers a VNode at the same time; run this again when that is over.',
+    })
+  return id
+}
+
+/** What is not written down as this release's may be somebody's own. */
+function notOurs(seen: readonly SeenVirtualNode[], name: string, progress: Progress): undefined {
+  for (const { virtualNodeId } of seen.filter(one => one.virtualNodeName === name && !isGoneStatus(one)))
+    progress.tell({
+      reason: 'VnodeNotOurs',
+      isWarning: true,
+      message: `VNode ${virtualNodeId} named ${name} is not written down as this release's, and stays, and is paid for; vnode delete ${virtualNodeId} removes it`,
+    })
+  return undefined
+}
+
+/** Of a request that was sent, and had no answer, only the same request tells what came of it. */
+async function registeredId(
+  { eci, signal }: BootstrapOptions,
+  record: StoredRecord,
+  register: Prepared['register'],
+): Promise<string | undefined> {
+  if (record.regionId !== register.wish.regionId)
+    throw new VnodeError(
+      'REFUSED',
+      `the VNode of this release is in ${record.regionId}, not in ${register.wish.regionId}`,
+      {
+        next: `Set the region back to ${record.regionId}.`,
+      },
+    )
+  if (record.virtualNodeId !== undefined || !record.isSent || record.intent === undefined)
+    return record.virtualNodeId
+  try {
+    return (await eci.createVirtualNode(record.intent.request, { signal })).virtualNodeId
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    const seen = await listSeen(register, record)
+    return seen.find(one => one.virtualNodeName === record.name && !isGoneStatus(one))?.virtualNodeId
+  }
+}
+
+async function removeOne(
+  options: BootstrapOptions,
+  virtualNodeId: string,
+  progress: Progress,
+): Promise<void> {
+  const { eci, signal } = options
+  const nodeName = nodeNameOf(eci.regionId, virtualNodeId)
+  await empty(options, nodeName, progress)
+  progress.say('Deleting', `asking ECI to delete VNode ${virtualNodeId}`)
+  // By its id, listed or not: what was created a moment ago need not be.
+  const requestId = await eci.deleteVirtualNode(virtualNodeId, { signal }).then(
+    answer => answer.requestId,
+    error => {
+      if (isGone(error)) return undefined
+      throw error
+    },
+  )
+  await removeIfThere(options, resourcePath({ version: 'v1', plural: 'nodes', name: nodeName }))
+  const message =
+    requestId === undefined
+      ? `VNode ${virtualNodeId} was gone already`
+      : `VNode ${virtualNodeId} is deleted, and costs nothing any more; ECI's request id is ${requestId}`
+  progress.tell({ reason: 'VnodeRemoved', message })
+}
+
+/** Nothing new is scheduled there, and what runs there moves away. ECI deletes no VNode that has Pods. */
+async function empty(options: BootstrapOptions, nodeName: string, progress: Progress): Promise<void> {
+  const { client, settings, signal, clock = systemClock } = options
+  // Without its Node there may be Pods bound to it still.
+  await cordon(client, nodeName).catch(error => {
+    if (!isStatus(error, 404)) throw error
+  })
+  const left = await drain({
+    client,
+    nodeName,
+    clock,
+    limitMs: settings.waitMs,
+    signal,
+    onProgress: (pods, held) => {
+      const waiting = held.length === 0 ? '' : `; a PodDisruptionBudget holds ${held.length} of them`
+      progress.say('Draining', `Pods left on ${nodeName}: ${pods.length}${waiting}`)
+    },
+  })
+  signal.throwIfAborted()
+  if (left.length === 0) return
+  const [{ namespace, name } = { namespace: '', name: '' }] = left
+  throw new VnodeError(
+    'REFUSED',
+    `Node ${nodeName} still has ${left.length} Pods, such as ${namespace}/${name}`,
+    {
+      next: 'See which PodDisruptionBudgets hold them, and run this again; or keep the VNode: bootstrap.deleteOnUninstall=false.',
+    },
+  )
+}
+
+async function removeIfThere({ client }: BootstrapOptions, path: string): Promise<void> {
+  await client.request({ method: 'DELETE', path }).catch(error => {
+    if (!isStatus(error, 404)) throw error
+  })
+}

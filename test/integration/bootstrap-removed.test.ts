@@ -1,0 +1,122 @@
+/** `vnode bootstrap --remove`: the VNode goes, with all that was made for it, and nothing that somebody runs is lost unsaid. */
+import t, { type Test } from 'tap'
+import { startTestApprover } from '../helpers/approver.ts'
+import {
+  BOOTSTRAP_CONTROL_PLANE,
+  bootstrap,
+  bootstrapName,
+  grantVnodes,
+  leftBy,
+  patchRecord,
+  prepareBootstrap,
+  removeBootstrapped,
+} from '../helpers/bootstrap.ts'
+import { VPC_APISERVER } from '../helpers/bootstrap-run.ts'
+import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
+import { eciClient } from '../helpers/eci-client.ts'
+import { fakeEci } from '../helpers/fake-eci/server.ts'
+
+const controlPlane = await controlPlaneOrSkip(t, BOOTSTRAP_CONTROL_PLANE)
+
+if (controlPlane !== undefined) {
+  await grantVnodes(controlPlane)
+  await startTestApprover(t, { controlPlane })
+
+  const makeScene = async (t: Test, identity: 'tls-bootstrap' | 'service-account' = 'tls-bootstrap') => {
+    const name = bootstrapName(t)
+    const fake = await fakeEci(t, { routes: { [VPC_APISERVER]: controlPlane.url } })
+    const options = { controlPlane, name, identity, eci: eciClient(t, fake) }
+    const kubeconfig = await prepareBootstrap(options)
+    return {
+      name,
+      fake,
+      run: () => bootstrap({ ...options, kubeconfig }),
+      remove: (waitMs = 60_000) => removeBootstrapped({ ...options, settings: { waitMs } }),
+    }
+  }
+
+  for (const identity of ['tls-bootstrap', 'service-account'] as const) {
+    t.test(`an empty one, ${identity}; then a new one`, async t => {
+      const { name, fake, run, remove } = await makeScene(t, identity)
+      const { registration } = await run()
+      t.equal(await remove(), registration.virtualNodeId)
+      t.strictSame(fake.virtualNodes, [])
+      t.strictSame(await leftBy(controlPlane, name), [])
+      t.equal((await controlPlane.request('GET', `/api/v1/nodes/${registration.nodeName}`)).status, 404)
+      t.equal(await remove(), undefined, 'again there is nothing to do')
+      const again = await run()
+      t.match(again.registration, { how: 'created' })
+      t.equal(fake.virtualNodes.length, 1)
+    })
+  }
+
+  t.test('with Pods, which move away first', async t => {
+    const { fake, run, remove } = await makeScene(t)
+    const { registration } = await run()
+    const namespace = await controlPlane.namespace(t)
+    const pods = `/api/v1/namespaces/${namespace}/pods`
+    await controlPlane.ask('POST', pods, {
+      body: {
+        metadata: { name: 'there', labels: { app: 'there' } },
+        spec: { nodeName: registration.nodeName, containers: [{ name: 'app', image: 'app' }] },
+      },
+    })
+    await controlPlane.waitFor(`${pods}/there`, ({ status }) => status?.phase === 'Running', {
+      timeout: 60_000,
+    })
+    const budgets = `/apis/policy/v1/namespaces/${namespace}/poddisruptionbudgets`
+    await controlPlane.ask('POST', budgets, {
+      body: {
+        metadata: { name: 'all' },
+        spec: { minAvailable: 1, selector: { matchLabels: { app: 'there' } } },
+      },
+    })
+    await controlPlane.waitFor(`${budgets}/all`, ({ status }) => status?.expectedPods === 1, {
+      timeout: 60_000,
+    })
+    const held = await remove(1000).catch(error => error)
+    t.match(held, {
+      code: 'REFUSED',
+      message: /still has 1 Pods, such as .*\/there/,
+      next: /PodDisruptionBudgets/,
+    })
+    t.equal(fake.virtualNodes.length, 1)
+    await controlPlane.ask('DELETE', `${budgets}/all`)
+    t.equal(await remove(), registration.virtualNodeId)
+    t.equal((await controlPlane.request('GET', `${pods}/there`)).status, 404)
+    t.strictSame(fake.virtualNodes, [])
+  })
+
+  t.test('one that nobody has written down is not ours to delete', async t => {
+    const { name, fake, run, remove } = await makeScene(t)
+    await run()
+    await controlPlane.ask('DELETE', `/api/v1/namespaces/${name}/secrets/${name}-vnode`)
+    t.equal(await remove(), undefined)
+    t.equal(fake.virtualNodes.length, 1)
+    const events = `/api/v1/namespaces/${name}/events?fieldSelector=reason=VnodeNotOurs`
+    const [event] = await controlPlane.waitForAll(events, list => list.length > 0, { timeout: 60_000 })
+    t.match(event?.message, /stays, and is paid for; vnode delete vnd-/)
+  })
+
+  t.test('one whose creation had no answer: the same request tells which it is', async t => {
+    const { name, fake, run, remove } = await makeScene(t)
+    const { registration } = await run()
+    await patchRecord(controlPlane, name, { virtualNodeId: null, recordedAt: null })
+    t.equal(await remove(), registration.virtualNodeId)
+    t.equal(new Set(fake.callsOf('CreateVirtualNode').map(({ body }) => body)).size, 1)
+    t.strictSame(fake.virtualNodes, [])
+    t.strictSame(await leftBy(controlPlane, name), [])
+  })
+
+  t.test('one that is not listed yet is deleted by its id; one that is gone already is fine', async t => {
+    const { name, fake, run, remove } = await makeScene(t)
+    const { registration } = await run()
+    const [virtualNode] = fake.world.virtualNodes
+    // As if the list lagged behind: the fake lists none that is Deleted, and deletes by id what is not.
+    await eciClient(t, fake).deleteVirtualNode(registration.virtualNodeId)
+    t.equal(virtualNode?.status, 'Deleted')
+    t.equal(await remove(), registration.virtualNodeId)
+    t.ok(fake.callsOf('DeleteVirtualNode').length >= 2, 'it is asked for by its id all the same')
+    t.strictSame(await leftBy(controlPlane, name), [])
+  })
+}
