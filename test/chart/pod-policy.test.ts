@@ -75,6 +75,14 @@ const REFUSED: Readonly<Record<string, readonly [object[], PodOverrides?]>> = {
     set('/spec/tolerations/-', { ...VNODE, effect: 'NoExecute', tolerationSeconds: 5 }),
   ],
   'less time on a node that is away': [set('/spec/tolerations/0/tolerationSeconds', 0)],
+  'less time by a second toleration, as the shortest counts': [
+    set('/spec/tolerations/-', {
+      key: 'node.kubernetes.io/not-ready',
+      operator: 'Exists',
+      effect: 'NoExecute',
+      tolerationSeconds: 0,
+    }),
+  ],
   'another value of the author’s label': [set('/metadata/labels/app', 'api')],
   'a label less': [[{ op: 'remove', path: '/metadata/labels/app' }]],
   'another value of the author’s annotation': [set('/metadata/annotations/team', 'b')],

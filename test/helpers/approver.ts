@@ -7,6 +7,7 @@ import type { ControlPlane } from './control-plane.ts'
 import type { KubeObject } from './kube-http.ts'
 import { Samples } from './prometheus.ts'
 import type { LogLine } from './webhook.ts'
+import { holds } from './webhook.ts'
 import { applyObject, grantAccess } from './webhook-rights.ts'
 
 export const REQUESTS = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
@@ -125,6 +126,21 @@ export async function allowRequests(
     roleRef: { apiGroup, kind: 'ClusterRole', name },
     subjects: [{ apiGroup, kind: 'Group', name: group }],
   })
+  await holds(() => mayRequest(controlPlane, group), 15_000)
+}
+
+/** The API server's authorizer learns of a new binding a moment later. */
+async function mayRequest(controlPlane: ControlPlane, group: string): Promise<boolean> {
+  const resourceAttributes = {
+    group: 'certificates.k8s.io',
+    resource: 'certificatesigningrequests',
+    verb: 'create',
+  }
+  const body = { spec: { user: 'somebody', groups: [group], resourceAttributes } }
+  const { status } = await controlPlane.ask('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
+    body,
+  })
+  return status?.allowed === true
 }
 
 /** The right by which requests of this kind are approved, on VNodes' only or on all. */

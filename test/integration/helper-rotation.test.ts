@@ -24,6 +24,7 @@ if (controlPlane !== undefined) {
       caLife: CA_LIFE_SECONDS,
       certLife: CERT_LIFE_SECONDS,
       probeIntervalMs: 5000,
+      leaseDurationMs: 15_000,
     })
     const webhook = await startWebhook()
     await webhook.ready()

@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { awaitNode } from '../../bootstrap/await-node.ts'
-import { type ClusterFacts, readCluster } from '../../bootstrap/cluster.ts'
+import { type ClusterFacts, findNode, readCluster } from '../../bootstrap/cluster.ts'
 import { checkNetwork } from '../../bootstrap/network-check.ts'
 import { type Notice, Progress } from '../../bootstrap/progress.ts'
 import { SecretRecord } from '../../bootstrap/record.ts'
@@ -177,6 +177,7 @@ class Creation {
     const fingerprint = fingerprintOf(request, { server: kubeconfig.server, credential })
     const intended = withSecrets(request, randomUUID(), kubeconfig)
     const { client } = this.#parts
+    const nothing = async () => undefined
     return register({
       // In the cluster: whoever else registers a VNode of this name, on whatever machine, follows the same intent.
       records: new SecretRecord({
@@ -188,7 +189,7 @@ class Creation {
       }),
       eci,
       // The kubeconfig is the user's own, and the cluster has answered to it just now.
-      identity: { ensure: async () => undefined, prove: async () => undefined },
+      identity: { ensure: nothing, prove: nothing, removeOthers: nothing },
       check: () => checkNetwork({ eci, virtualNode, progress: this.#progress, signal: this.#signal }),
       makeIntent: async () => ({ request: intended, fingerprint, identity: 'kubeconfig' }),
       wish: {
@@ -198,6 +199,7 @@ class Creation {
         isAdditional: options.isAdditional,
       },
       clusterTag: clusterTagOf(facts),
+      findNode: name => findNode(client, name),
       progress: this.#progress,
       clock: systemClock,
       now: Date.now,

@@ -106,8 +106,9 @@ export function isEmptyAdditions(additions: Additions): boolean {
 }
 
 function awayIndexes({ tolerations }: PodFacts, seconds: number): number[] {
+  // Lengthened only: shorter than what everybody has would lose Pods sooner, and the helper may not do it.
   return defaultAwayTolerations(tolerations).filter(
-    index => tolerations[index]?.tolerationSeconds !== seconds,
+    index => Number(tolerations[index]?.tolerationSeconds) < seconds,
   )
 }
 
