@@ -1,4 +1,5 @@
 /** DaemonSets of a cluster, read and changed by whoever has the rights: the command line, and steps of an installation. */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Operation } from 'fast-json-patch'
 import { type DaemonSetFacts, daemonSetFacts } from '../core/daemonset/daemon-set.ts'
 import type { DaemonSetPlan } from '../core/daemonset/plan.ts'
@@ -85,7 +86,9 @@ export interface ChangeOptions {
 }
 
 /** As often somebody may be faster than we are; an operator at work on it does not go on for ever. */
-const MOST_ATTEMPTS = 5
+const MOST_ATTEMPTS = 20
+/** So much longer before each further one: its controller writes the status of a DaemonSet that is rolled out many times a second. */
+const PAUSE_MS = 20
 
 /**
  * Reads one DaemonSet, plans, and sends the patch, which holds for exactly the version that was read: where somebody was faster, it is read
@@ -118,6 +121,7 @@ async function persist<T>(
   for (let attempts = 1; attempts <= MOST_ATTEMPTS; attempts += 1) {
     const result = await attempt()
     if (result !== undefined) return result
+    await delay(PAUSE_MS * attempts)
   }
   throw new VnodeError('API', `DaemonSet ${namespace}/${name} changes all the time`, {
     next: 'See who writes to it (kubectl get daemonset -o yaml --show-managed-fields), and try again.',

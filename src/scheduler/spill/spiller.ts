@@ -233,6 +233,8 @@ export class Spiller {
   ): void {
     const now = this.#options.clock.now()
     tracked.unanswered = rule
+    // It has left before this attempt was over.
+    if (this.book.get(tracked.key) !== tracked) this.#leavers.add(tracked)
     tracked.tries += 1
     const wait = Math.min(LONGEST_RETRY_MS, LEAST_RETRY_MS * 2 ** Math.min(tracked.tries - 1, 10))
     this.book.postpone(tracked, Math.max(wait, retryAfterMs), now)
