@@ -1,5 +1,6 @@
 /** JSON logs: one line an entry, level as a word, time as RFC 3339. */
 import { messageOf } from '../core/errors.ts'
+import { memoize, memoizeByObject } from '../core/memo.ts'
 import { LineWriter } from './line-writer.ts'
 import { LOG_LEVELS, type Logger, type LogLevel } from './logger.ts'
 
@@ -25,19 +26,41 @@ export function createLogger(least: LogLevel, sink: LineSink): Logger {
   const at = (level: LogLevel): Logger['info'] =>
     LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(least)
       ? () => {}
-      : (fields, message) => sink.write(`${render(level, fields, message)}\n`)
+      : (fields, message, shared) => sink.write(`${render({ level, fields, shared, message })}\n`)
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
-function render(level: LogLevel, fields: object, msg: string): string {
-  const time = timeOf(Date.now())
+interface Entry {
+  readonly level: LogLevel
+  readonly fields: object
+  readonly shared: object | undefined
+  readonly message: string
+}
+
+function render({ level, fields, shared, message }: Entry): string {
+  const head = `{"level":"${level}","time":"${timeOf(Date.now())}"`
+  const end = `,"msg":${quoted(message)}}`
   try {
-    return JSON.stringify({ level, time, ...fields, msg })
+    return `${head}${members(fields)}${shared === undefined ? '' : sharedMembers(shared)}${end}`
   } catch (error) {
     // A circle or a BigInt: the message is worth more than what came with it.
-    return JSON.stringify({ level, time, unwritable: messageOf(error), msg })
+    return `${head}${members({ unwritable: messageOf(error) })}${end}`
   }
 }
+
+/** What an object has in its JSON, each with a comma before it. Put together by hand: most of it is text that was there before. */
+function members(fields: object): string {
+  let text = ''
+  for (const [key, value] of Object.entries(fields)) {
+    const json: string | undefined = typeof value === 'string' ? quoted(value) : JSON.stringify(value)
+    // What is undefined, or a function, does not show in JSON.
+    if (json !== undefined) text += `,${quoted(key)}:${json}`
+  }
+  return text
+}
+
+const sharedMembers = memoizeByObject(members)
+const quoted = memoize((text: string): string => JSON.stringify(text))
 
 let second = Number.NaN
 let secondText = ''

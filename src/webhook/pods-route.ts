@@ -2,6 +2,7 @@
 import type { Answer, ReviewRequest } from '../core/admission/review.ts'
 import { messageOf } from '../core/errors.ts'
 import { asRecord, asString } from '../core/kubernetes/objects.ts'
+import { memoizeByObject } from '../core/memo.ts'
 import { ownerOf } from '../core/pod/facts.ts'
 import { type Mutation, mutatePod } from '../core/pod/mutate.ts'
 import { checkPatch } from '../core/pod/patch-check.ts'
@@ -46,7 +47,7 @@ export function podReviewer({
       const mutation = mutate(request.object, namespace, state.environment)
       if (mutation.patch.length > 0) {
         checkPatch(request.object, mutation.patch)
-        log.info(changeOf(request, mutation), 'Pod changed')
+        log.info(subjectOf(request), 'Pod changed', causeOf(mutation.decision))
       } else if (isVerbose)
         log.debug({ ...subjectOf(request), reason: mutation.decision.reason }, 'Pod left as it is')
       return { answer: answerOf(mutation), outcome: outcomeOf(mutation) }
@@ -83,20 +84,17 @@ function outcomeOf({ decision, patch }: Mutation): AdmissionOutcome {
   return patch.length > 0 ? 'patched' : 'unchanged'
 }
 
-/** None of the Pod's contents: environment variables and arguments hold secrets. */
-function changeOf(request: ReviewRequest, { decision }: Mutation): object {
-  if (decision.outcome !== 'placed') return subjectOf(request)
-  return {
-    ...subjectOf(request),
-    rules: decision.rules.map(rule => rule.name),
-    policy: decision.policy?.kind,
-    route: decision.route,
-  }
-}
+/** Why Pods are changed: the same for all that the same decision is about. */
+const causeOf = memoizeByObject((decision: Decision): object => {
+  if (decision.outcome !== 'placed') return {}
+  const { rules, policy, route } = decision
+  return { rules: rules.map(rule => rule.name), policy: policy?.kind, route }
+})
 
 /** Names are checked only after us: the log must not take a megabyte of one. */
 const LONGEST_LOGGED = 300
 
+/** None of the Pod's contents: environment variables and arguments hold secrets. */
 function subjectOf({ namespace, object, isDryRun }: ReviewRequest): object {
   const owner = ownerOf(object)
   const metadata = asRecord(asRecord(object)?.metadata)

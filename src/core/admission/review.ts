@@ -78,13 +78,13 @@ export function encodeReview(
   answer: Answer,
 ): string {
   const { allowed, patch = [], warnings = [], message } = answer
-  const members = [`"uid":${JSON.stringify(uid)},"allowed":${allowed}`]
+  let members = `"uid":${JSON.stringify(uid)},"allowed":${allowed}`
   if (message !== undefined)
-    members.push(`"status":${JSON.stringify({ code: 422, reason: 'Invalid', message })}`)
+    members += `,"status":${JSON.stringify({ code: 422, reason: 'Invalid', message })}`
   // The patch is most of the answer, and base64 has nothing in it to escape.
-  if (patch.length > 0) members.push(`"patchType":"JSONPatch","patch":"${patchToBase64(patch)}"`)
-  if (warnings.length > 0) members.push(`"warnings":${JSON.stringify(trimWarnings(warnings))}`)
-  return `{"apiVersion":${JSON.stringify(apiVersion)},"kind":"AdmissionReview","response":{${members.join(',')}}}`
+  if (patch.length > 0) members += `,"patchType":"JSONPatch","patch":"${patchToBase64(patch)}"`
+  if (warnings.length > 0) members += `,"warnings":${JSON.stringify(trimWarnings(warnings))}`
+  return `{"apiVersion":${JSON.stringify(apiVersion)},"kind":"AdmissionReview","response":{${members}}}`
 }
 
 function trimWarnings(warnings: readonly string[]): string[] {

@@ -1,4 +1,5 @@
 import { asRecord, asString, own } from '../kubernetes/objects.ts'
+import { memoizeByObject } from '../memo.ts'
 import { type Advice, type AdviceKind, advise, type Subject } from './advice.ts'
 import { type AnnotationAdvice, annotationAdvice } from './annotations.ts'
 import { adviseOnSize } from './size-advice.ts'
@@ -33,11 +34,17 @@ export function podAdvice(pod: unknown, options: AdviceOptions = {}): Advice[] {
   for (const [key, value] of Object.entries(ofPod ?? {})) {
     if (typeof value === 'string') adviseOnAnnotation(subject, key, value)
   }
-  for (const [key, value] of options.annotations ?? []) {
+  if (options.annotations === undefined) return subject.found
+  for (const [key, value] of questionable(options.annotations)) {
     if (typeof own(ofPod, key) !== 'string') adviseOnAnnotation(subject, key, value)
   }
   return subject.found
 }
+
+/** Those about which there is something to say. What rules add is the same for Pod after Pod, and mostly fine. */
+const questionable = memoizeByObject((annotations: ReadonlyMap<string, string>) =>
+  [...annotations].filter(([key, value]) => annotationAdvice(key, value) !== undefined),
+)
 
 const KINDS: Readonly<Record<AnnotationAdvice['code'], AdviceKind>> = {
   'annotation-value': 'refused',

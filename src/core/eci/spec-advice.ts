@@ -13,6 +13,8 @@ const CAPABILITIES: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 const SYSCTL = /^(?:kernel\.(?:shm|msg).*|kernel\.sem|fs\.mqueue\..*|net\..*|vm\.min_free_kbytes)$/
+/** A data cache is mounted by a hostPath volume, the one use ECI has for it. */
+const DATA_CACHE = `${ECI_PREFIX}eci-data-cache-bucket`
 const REFUSED_SYSCTL = 'net.ipv4.tcp_syncookies'
 
 /** What ECI makes of the Pod's spec, but for its size. */
@@ -70,10 +72,9 @@ function adviseOnSysctls(subject: Subject): void {
 }
 
 function adviseOnVolumes(subject: Subject): void {
-  // A data cache is mounted by a hostPath volume, the one use ECI has for it.
-  if (subject.annotation(`${ECI_PREFIX}eci-data-cache-bucket`) !== undefined) return
   for (const [index, item] of asArray(subject.spec.volumes).entries()) {
     if (asRecord(asRecord(item)?.hostPath) === undefined) continue
+    if (subject.annotation(DATA_CACHE) !== undefined) return
     advise(subject, {
       code: 'host-path',
       kind: 'refused',
@@ -148,6 +149,7 @@ function adviseOnContext(subject: Subject, context: Record<string, unknown>, pat
 
 function adviseOnCapabilities(subject: Subject, context: Record<string, unknown>, path: string): void {
   const added = asArray(asRecord(context.capabilities)?.add)
+  if (added.length === 0) return
   const missing = added
     .map(asString)
     .filter(name => name !== undefined && !CAPABILITIES.has(name.replace(/^CAP_/, '')))

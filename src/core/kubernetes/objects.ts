@@ -225,7 +225,8 @@ export function asArray(value: unknown): readonly unknown[] {
 
 /** The objects among the members of an array. */
 export function asRecords(value: unknown): readonly Record<string, unknown>[] {
-  return asArray(value).filter(isRecord)
+  const items = asArray(value)
+  return areRecords(items) ? items : items.filter(isRecord)
 }
 
 /** The strings among the members of an array. */
@@ -244,6 +245,11 @@ export function own(record: Record<string, unknown> | undefined, key: string): u
 }
 
 const NOTHING: readonly unknown[] = Object.freeze([])
+
+function areRecords(items: readonly unknown[]): items is readonly Record<string, unknown>[] {
+  for (const item of items) if (!isRecord(item)) return false
+  return true
+}
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -194,7 +194,8 @@ const parsePointer = memoize((path: string): Pointer => {
   return { parents: keys.slice(0, -1), parentPath: path.slice(0, path.lastIndexOf('/')), last, index }
 })
 
-function memberOf(parent: unknown, key: string): unknown {
+/** The item of a list or the own member of an object; undefined if there is none. */
+export function memberOf(parent: unknown, key: string): unknown {
   if (Array.isArray(parent)) return parent[Number(key)]
   return own(asRecord(parent), key)
 }

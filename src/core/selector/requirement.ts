@@ -34,10 +34,13 @@ export function satisfies(requirement: Requirement, labels: Labels): boolean {
   }
 }
 
+const NO_LABELS: Labels = new Map()
+
 /** The string members of an untrusted object as labels. */
 export function labelsOf(value: unknown): Labels {
+  const record = asRecord(value)
+  if (record === undefined) return NO_LABELS
   const labels = new Map<string, string>()
-  const record = asRecord(value) ?? {}
   for (const key of Object.keys(record)) {
     const member = record[key]
     if (typeof member === 'string') labels.set(key, member)

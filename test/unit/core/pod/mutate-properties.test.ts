@@ -6,32 +6,10 @@ import type { AddOperation } from '../../../../src/core/pod/patch.ts'
 import { checkPatch } from '../../../../src/core/pod/patch-check.ts'
 import type { Decision, NamespaceFacts, RuledEnvironment } from '../../../../src/core/policy/decide.ts'
 import { makeEnvironment, makeNamespace, makeVnode } from '../../../helpers/environments.ts'
+import { losses } from '../../../helpers/losses.ts'
 import { NAMESPACES, randomLabels } from '../../../helpers/naive-rules.ts'
 import { Random } from '../../../helpers/random.ts'
 import { randomPod, randomRules } from '../../../helpers/random-pods.ts'
-
-const MARK = /^metadata\.annotations\.vnode-profile\.io\/(?:rules|policy|warnings)$/
-const AWAY = /^spec\.tolerations\.\d+\.tolerationSeconds$/
-
-/** Paths at which the result lacks, or has otherwise, what the author wrote; our marks and lengthened tolerations apart. */
-function losses(before: unknown, after: unknown, path = ''): string[] {
-  const isOurs = MARK.test(path) || (AWAY.test(path) && before === 300 && after === 86_400)
-  if (before === null || before === undefined || isOurs) return []
-  if (Array.isArray(before)) {
-    return Array.isArray(after)
-      ? before.flatMap((item, index) => losses(item, after[index], `${path}.${index}`))
-      : [path]
-  }
-  const members = asRecord(before)
-  if (members === undefined) return before === after ? [] : [path]
-  const kept = asRecord(after)
-  if (kept === undefined) return [path]
-  return Object.entries(members).flatMap(([key, value]) =>
-    value !== null && !Object.hasOwn(kept, key)
-      ? [`${path}.${key}`]
-      : losses(value, kept[key], path === '' ? key : `${path}.${key}`),
-  )
-}
 
 function freeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null)
