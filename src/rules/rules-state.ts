@@ -248,6 +248,11 @@ export class RulesState {
     }
   }
 
+  /** False while something that was reported is not in force yet. */
+  get isSettled(): boolean {
+    return this.#timer === undefined
+  }
+
   stop(): void {
     clearTimeout(this.#timer)
   }

@@ -12,8 +12,12 @@ export interface Tracked {
   /** By the clock, since when it has been seen as unschedulable. The scheduler's own time does not change when a gate goes. */
   seenAt: number | undefined
   verdict: SpillVerdict | undefined
-  /** By the clock, when time alone may have changed the verdict, or when to try again. */
+  /** By the clock, when time alone may have changed the verdict. */
   dueAt: number | undefined
+  /** By the clock, until when it has no turn, whatever the verdict: set by {@link SpillBook.postpone} alone. */
+  notBefore: number
+  /** It stands in the queue, whether it still may spill or not. */
+  isQueued: boolean
   /** It has been patched, or given up: never again. */
   isDone: boolean
   /** Attempts in a row that came to nothing. */
@@ -29,7 +33,7 @@ export type Judge = (pod: PendingPod, waitedMs: number) => SpillVerdict
 export class SpillBook {
   readonly #tracked = new Map<string, Tracked>()
   readonly #dirty = new Set<string>()
-  #queue: Tracked[] = []
+  readonly #queue: Tracked[] = []
   #isSorted = true
   #sequence = 0
   /** The earliest `dueAt`, or earlier. */
@@ -77,13 +81,14 @@ export class SpillBook {
 
   /** Decides anew about one. */
   judge(tracked: Tracked, judge: Judge, now: number): SpillVerdict {
-    const wasReady = isReady(tracked)
     const waitedMs = tracked.seenAt === undefined ? 0 : now - tracked.seenAt
     const verdict = judge(tracked.pod, waitedMs)
     tracked.verdict = verdict
     const { forMs } = verdict.outcome === 'held' ? verdict : {}
-    this.#setDue(tracked, forMs === undefined ? undefined : now + forMs)
-    if (!wasReady && isReady(tracked)) {
+    const dueAt = forMs === undefined ? undefined : now + forMs
+    this.#setDue(tracked, tracked.notBefore > now ? Math.max(tracked.notBefore, dueAt ?? 0) : dueAt)
+    if (!tracked.isQueued && isReady(tracked, now)) {
+      tracked.isQueued = true
       this.#queue.push(tracked)
       this.#isSorted = false
     }
@@ -93,26 +98,27 @@ export class SpillBook {
   /** Not before so many milliseconds are over. */
   postpone(tracked: Tracked, ms: number, now: number): void {
     tracked.verdict = undefined
-    this.#setDue(tracked, now + ms)
+    tracked.notBefore = now + ms
+    this.#setDue(tracked, tracked.notBefore)
   }
 
   /** The oldest Pod that may spill. */
-  next(): Tracked | undefined {
+  next(now: number): Tracked | undefined {
     if (!this.#isSorted) {
-      // Once each: one that was ready, was not, and is again, is in it twice.
-      this.#queue = [...new Set(this.#queue)].sort(byCreation)
+      this.#queue.sort(byCreation)
       this.#isSorted = true
     }
-    const first = this.#queue.findIndex(one => isReady(one) && this.#tracked.get(one.key) === one)
+    const first = this.#queue.findIndex(one => isReady(one, now) && this.#tracked.get(one.key) === one)
     // Those before it have had their turn, or have lost it: whoever may spill again comes to the queue again.
-    this.#queue.splice(0, first < 0 ? this.#queue.length : first)
+    const passed = this.#queue.splice(0, first < 0 ? this.#queue.length : first)
+    for (const one of passed) one.isQueued = false
     return this.#queue[0]
   }
 
   /** How many may spill and wait for their turn. */
-  get ready(): number {
+  ready(now: number): number {
     let count = 0
-    for (const tracked of this.#tracked.values()) if (isReady(tracked)) count += 1
+    for (const tracked of this.#tracked.values()) if (isReady(tracked, now)) count += 1
     return count
   }
 
@@ -130,6 +136,8 @@ export class SpillBook {
       seenAt: undefined,
       verdict: undefined,
       dueAt: undefined,
+      notBefore: Number.NEGATIVE_INFINITY,
+      isQueued: false,
       isDone: false,
       tries: 0,
       unanswered: undefined,
@@ -155,8 +163,8 @@ export class SpillBook {
   }
 }
 
-function isReady({ verdict, isDone }: Tracked): boolean {
-  return !isDone && verdict?.outcome === 'spill'
+function isReady({ verdict, isDone, notBefore }: Tracked, now: number): boolean {
+  return !isDone && verdict?.outcome === 'spill' && notBefore <= now
 }
 
 function byCreation(a: Tracked, b: Tracked): number {

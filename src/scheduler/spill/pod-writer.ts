@@ -12,7 +12,13 @@ export type Written =
   /** The API server does not want this Pod to be so, and never will. */
   | { readonly kind: 'refused'; readonly reason: string }
   /** It may work later; whether it has worked is not known. */
-  | { readonly kind: 'failed'; readonly reason: string; readonly retryAfterMs: number }
+  | {
+      readonly kind: 'failed'
+      readonly reason: string
+      readonly retryAfterMs: number
+      /** The API server is away or busy, so that others would fare no better; else it is about this Pod or its namespace. */
+      readonly isEverybodys: boolean
+    }
 
 export interface PodName {
   readonly namespace: string
@@ -22,6 +28,8 @@ export interface PodName {
 
 /** What of a refusal lies with the Pod: it is invalid, a policy or webhook denies it, or it would be too large. */
 const REFUSALS = [400, 413, 422]
+/** Too many requests, and the ways of being away for a while. */
+const BUSY = [429, 503, 504]
 const MAX_RETRY_AFTER_SECONDS = 60
 
 /** Never rejects: the end of the term is a failure as well, and the caller knows of it. */
@@ -86,7 +94,9 @@ async function afterRefusal(client: Pick<KubeClient, 'request'>, refusal: Refusa
 function failed(error: unknown): Written {
   const seconds = error instanceof ApiError ? (error.retryAfterSeconds ?? 0) : 0
   const reason = error instanceof Error ? error.message : String(error)
-  return { kind: 'failed', reason, retryAfterMs: Math.min(seconds, MAX_RETRY_AFTER_SECONDS) * 1000 }
+  const retryAfterMs = Math.min(seconds, MAX_RETRY_AFTER_SECONDS) * 1000
+  const isEverybodys = !(error instanceof ApiError) || BUSY.includes(error.status)
+  return { kind: 'failed', reason, retryAfterMs, isEverybodys }
 }
 
 function metadataOf(raw: unknown): { readonly uid: string; readonly resourceVersion: string } {

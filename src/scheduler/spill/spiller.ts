@@ -112,7 +112,7 @@ export class Spiller {
     this.#measure(now)
     const pausedMs = this.#pausedUntil - now
     if (pausedMs <= 0) await this.#askAboutLeavers()
-    const next = this.book.next()
+    const next = this.book.next(now)
     if (next === undefined) return Math.max(1, Math.min(TICK_MS, this.book.dueIn(now)))
     const pause = Math.max(this.#bucket.waitMs, pausedMs)
     if (pause > 0) return Math.max(1, Math.min(TICK_MS, pause, this.book.dueIn(now)))
@@ -138,7 +138,7 @@ export class Spiller {
     if (now - this.#measuredAt < USAGE_MS) return
     this.#measuredAt = now
     const { queue, heldBackNow } = this.#options.metrics
-    queue.set(this.book.ready)
+    queue.set(this.book.ready(now))
     heldBackNow.reset()
     for (const { verdict } of this.book.all)
       if (verdict?.outcome === 'held') heldBackNow.inc({ rule: verdict.rule.name, reason: verdict.code })
@@ -157,7 +157,9 @@ export class Spiller {
     this.#bucket.take()
     const written = await writePod(client, tracked.pod, patch, SPILL_MANAGER)
     if (signal.aborted && written.kind !== 'done') return
-    if (written.kind !== 'done') this.#bucket.giveBack()
+    // What one Pod's namespace refuses over and over is to be slow, and to disturb nobody.
+    if (written.kind !== 'done' && !(written.kind === 'failed' && !written.isEverybodys))
+      this.#bucket.giveBack()
     metrics.patches.inc({ purpose: 'spill', outcome: written.kind })
     this.#conclude(tracked, verdict, written)
   }
@@ -229,7 +231,7 @@ export class Spiller {
   #failed(
     tracked: Tracked,
     rule: string,
-    { reason, retryAfterMs }: Extract<Written, { kind: 'failed' }>,
+    { reason, retryAfterMs, isEverybodys }: Extract<Written, { kind: 'failed' }>,
   ): void {
     const now = this.#options.clock.now()
     tracked.unanswered = rule
@@ -238,7 +240,7 @@ export class Spiller {
     tracked.tries += 1
     const wait = Math.min(LONGEST_RETRY_MS, LEAST_RETRY_MS * 2 ** Math.min(tracked.tries - 1, 10))
     this.book.postpone(tracked, Math.max(wait, retryAfterMs), now)
-    this.#pausedUntil = now + Math.max(this.#backoff.next(), retryAfterMs)
+    if (isEverybodys) this.#pausedUntil = now + Math.max(this.#backoff.next(), retryAfterMs)
     this.#options.reports.failed(tracked.pod, rule, reason)
   }
 }

@@ -31,8 +31,24 @@ interface VnodePod extends PendingPod {
   readonly isMended: boolean
 }
 
-/** A Pod on a VNode; undefined once there is nothing more to be done about it. */
-type OnVnode = VnodePod | undefined
+/** A Pod on a VNode; without the Pod itself once there is nothing more to be done about it. */
+interface OnVnode {
+  readonly uid: string
+  readonly pod?: VnodePod
+}
+
+interface Waiting {
+  readonly pod: VnodePod
+  /** By the clock. */
+  readonly notBefore: number
+  /** Attempts in a row that came to nothing. */
+  readonly tries: number
+}
+
+/** Conflicts in a row after which a Pod that somebody keeps on changing has to wait. */
+const MOST_CONFLICTS = 5
+const LEAST_RETRY_MS = 1_000
+const LONGEST_RETRY_MS = 60_000
 
 const TICK_MS = 1_000
 
@@ -40,8 +56,10 @@ export class VnodePods {
   readonly #options: VnodePodsOptions
   readonly #reflectors = new Map<string, Reflector<OnVnode>>()
   /** By `namespace/name`, those that are to be looked at, first come first served. */
-  readonly #queue = new Map<string, VnodePod>()
-  /** Uids of Pods that need no second look. */
+  readonly #queue = new Map<string, Waiting>()
+  /** Uids of the Pods that are on a VNode. */
+  readonly #there = new Set<string>()
+  /** Uids of those of them that need no second look. */
   readonly #finished = new Set<string>()
   readonly #wake: Wake
 
@@ -66,6 +84,7 @@ export class VnodePods {
     const reflector = this.#reflectors.get(name)
     this.#reflectors.delete(name)
     void reflector?.stop()
+    for (const [key, { value }] of reflector?.objects ?? []) this.#forget(key, value.uid)
   }
 
   async stop(): Promise<void> {
@@ -76,43 +95,61 @@ export class VnodePods {
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ minMs: 200, maxMs: 10_000, random: Math.random })
     while (!signal.aborted) {
-      const [first] = this.#options.world.isLoaded ? this.#queue : []
-      if (first === undefined) {
+      const next = this.#options.world.isLoaded ? this.#next() : undefined
+      if (next === undefined) {
         await this.#wake.wait(TICK_MS, signal)
         continue
       }
-      const [key, pod] = first
+      const [key, waiting] = next
       this.#queue.delete(key)
-      const written = await this.#finish(pod)
+      const written = await this.#finish(waiting.pod)
       if (signal.aborted) return
-      if (written?.kind !== 'failed') backoff.reset()
-      else {
-        if (!this.#queue.has(key)) this.#queue.set(key, pod)
+      if (written?.kind !== 'failed' && written?.kind !== 'changed') backoff.reset()
+      else this.#postpone(key, waiting, written)
+      if (written?.kind === 'failed' && written.isEverybodys)
         await sleep(this.#options.clock, Math.max(backoff.next(), written.retryAfterMs), signal)
-      }
     }
+  }
+
+  /** The first one that has its turn: the others are not to wait for one whose namespace refuses it. */
+  #next(): [string, Waiting] | undefined {
+    const now = this.#options.clock.now()
+    for (const entry of this.#queue) if (entry[1].notBefore <= now) return entry
+    return undefined
+  }
+
+  #postpone(key: string, { pod, tries }: Waiting, written: Written): void {
+    const wait = Math.min(LONGEST_RETRY_MS, LEAST_RETRY_MS * 2 ** Math.min(tries, 10))
+    const notBefore = this.#options.clock.now() + wait
+    const again = written.kind === 'changed' ? vnodePod(written.pod) : pod
+    // It may have been told of anew, or deleted, meanwhile.
+    const current = this.#queue.get(key)?.pod ?? again
+    if (this.#there.has(current.uid)) this.#queue.set(key, { pod: current, notBefore, tries: tries + 1 })
   }
 
   #keep(raw: unknown): OnVnode {
-    if (hasManager(raw, BINDING_MANAGER)) return undefined
     const pod = vnodePod(raw)
-    return this.#finished.has(pod.uid) ? undefined : pod
+    const isFinished = hasManager(raw, BINDING_MANAGER) || this.#finished.has(pod.uid)
+    return isFinished ? { uid: pod.uid } : { uid: pod.uid, pod }
   }
 
-  #changed({ type, key, value, previous }: Change<OnVnode>, isNew: boolean): void {
+  #changed({ type, key, value: { uid, pod } }: Change<OnVnode>, isNew: boolean): void {
     if (type === 'deleted') {
-      this.#queue.delete(key)
-      if (value !== undefined) this.#finished.delete(value.uid)
+      this.#forget(key, uid)
       return
     }
-    if (value === undefined) {
-      if (previous !== undefined) this.#finished.add(previous.uid)
-      return
-    }
-    if (this.#finished.has(value.uid) || value.isTerminating) return
-    if (type === 'added' && isNew) this.#arrived(value)
-    this.#queue.set(key, value)
+    this.#there.add(uid)
+    if (pod === undefined || this.#finished.has(uid) || pod.isTerminating) return
+    if (type === 'added' && isNew) this.#arrived(pod)
+    const { notBefore = Number.NEGATIVE_INFINITY, tries = 0 } = this.#queue.get(key) ?? {}
+    this.#queue.set(key, { pod, notBefore, tries })
     this.#wake.now()
+  }
+
+  #forget(key: string, uid: string): void {
+    this.#queue.delete(key)
+    this.#there.delete(uid)
+    this.#finished.delete(uid)
   }
 
   /** One that was there before us was told of by whoever led then. */
@@ -128,15 +165,16 @@ export class VnodePods {
   async #finish(given: VnodePod): Promise<Written | undefined> {
     const { client, metrics } = this.#options
     let pod = given
-    for (;;) {
+    for (let conflicts = 1; ; conflicts += 1) {
       const patch = this.#patch(pod)
       if (patch === undefined) {
-        this.#finished.add(pod.uid)
+        this.#noteFinished(pod.uid)
         return undefined
       }
       const written = await writePod(client, pod, patch, BINDING_MANAGER)
       metrics.patches.inc({ purpose: 'binding', outcome: written.kind })
       if (written.kind === 'changed') {
+        if (conflicts >= MOST_CONFLICTS) return written
         pod = vnodePod(written.pod)
         continue
       }
@@ -159,7 +197,12 @@ export class VnodePods {
     const { reports } = this.#options
     if (written.kind === 'refused') reports.refused(pod, this.#ruleOf(pod), written.reason)
     if (written.kind === 'failed') reports.failed(pod, this.#ruleOf(pod), written.reason)
-    else this.#finished.add(pod.uid)
+    else this.#noteFinished(pod.uid)
+  }
+
+  /** Of one that has gone meanwhile nobody would tell again. */
+  #noteFinished(uid: string): void {
+    if (this.#there.has(uid)) this.#finished.add(uid)
   }
 
   #ruleOf(pod: PendingPod): string {

@@ -57,6 +57,8 @@ export class SpillWorld {
   /** Watched from when the first rule or Pod asks for it: most clusters never need it. */
   readonly #asked = new Set<string>()
   #isStarted = false
+  /** The first rules have come into force. */
+  #isBegun = false
 
   constructor(options: SpillWorldOptions) {
     this.#options = options
@@ -90,7 +92,10 @@ export class SpillWorld {
 
   /** True from when all that every verdict takes has been listed once. */
   get isLoaded(): boolean {
-    return this.waitsFor.length === 0
+    if (this.waitsFor.length > 0) return false
+    // What was listed a moment ago may not be in force yet: decisions would find no rules, and take that for an answer.
+    if (!this.#isBegun) this.#isBegun = this.#options.rules.state.isSettled
+    return this.#isBegun
   }
 
   /** What has not been listed yet. */

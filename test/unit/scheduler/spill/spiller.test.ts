@@ -1,0 +1,88 @@
+import t from 'tap'
+import { spillVerdict } from '../../../../src/core/spill/verdict.ts'
+import { ApiError, type ApiRequest, type KubeClient } from '../../../../src/kube/api.ts'
+import { PodEvents } from '../../../../src/scheduler/spill/pod-events.ts'
+import { DEFAULT_SPILL } from '../../../../src/scheduler/spill/settings.ts'
+import { Spiller } from '../../../../src/scheduler/spill/spiller.ts'
+import { createHelperMetrics } from '../../../../src/telemetry/helper-metrics.ts'
+import { createLogger } from '../../../../src/telemetry/json-log.ts'
+import { makeNamespace } from '../../../helpers/environments.ts'
+import { JumpClock } from '../../../helpers/fake-clock.ts'
+import { makePending, makeSituation } from '../../../helpers/spill.ts'
+import { holds } from '../../../helpers/webhook.ts'
+
+/** A spiller whose API server answers as `answer` says; gives the names of the Pods that were patched, in order. */
+function scene(t: Tap.Test, answer: (name: string) => unknown) {
+  const situation = makeSituation()
+  const patched: string[] = []
+  const over = new AbortController()
+  const request = async <T>({ method, path }: ApiRequest): Promise<T> => {
+    const name = path.slice(path.lastIndexOf('/') + 1)
+    if (method === 'PATCH') patched.push(name)
+    return answer(name) as T
+  }
+  const clock = new JumpClock()
+  const metrics = createHelperMetrics().spill
+  const log = createLogger('silent', { write: () => undefined })
+  const spiller = new Spiller({
+    client: { request } satisfies Pick<KubeClient, 'request'>,
+    world: {
+      isLoaded: true,
+      environment: situation.environment,
+      judge: (pod, waitedMs) =>
+        spillVerdict(pod, { ...situation, namespace: makeNamespace(pod.namespace), waitedMs }),
+    },
+    settings: { ...DEFAULT_SPILL, rate: 1000, burst: 1000 },
+    reports: new PodEvents({ events: { emit: () => undefined }, metrics, log }),
+    metrics,
+    clock,
+  })
+  const add = (name: string) =>
+    spiller.setPod(`team-a/${name}`, makePending({ name, uid: `uid-${name}`, namespace: 'team-a' }))
+  const run = spiller.run(over.signal)
+  t.teardown(async () => {
+    over.abort()
+    await run
+  })
+  return { spiller, patched, add, clock }
+}
+
+declare namespace Tap {
+  type Test = typeof t
+}
+
+const refuse = (status: number) => {
+  throw new ApiError('a test says no', { status })
+}
+
+for (const status of [403, 500]) {
+  t.test(`Pods that are refused with ${status} over and over stop nobody else`, async t => {
+    const { patched, add, spiller } = scene(t as never, name =>
+      name.startsWith('bad') ? refuse(status) : {},
+    )
+    for (let index = 0; index < 6; index += 1) add(`bad-${index}`)
+    add('good')
+    await holds(() => patched.includes('good'), 5000)
+    spiller.touchAll()
+    add('another')
+    await holds(() => patched.includes('another'), 5000)
+    for (let index = 0; index < 6; index += 1)
+      t.equal(
+        patched.filter(name => name === `bad-${index}`).length,
+        1,
+        'news do not bring the next attempt forward',
+      )
+  })
+}
+
+t.test('an API server that is busy is left in peace', async t => {
+  let isBusy = true
+  const { patched, add, clock } = scene(t as never, () => (isBusy ? refuse(429) : {}))
+  add('first')
+  await holds(() => patched.length === 1, 5000)
+  add('second')
+  isBusy = false
+  clock.jump(60_000)
+  await holds(() => new Set(patched).size === 2, 5000)
+  t.equal(patched[0], 'first')
+})
