@@ -2,6 +2,7 @@
  * `vnode cluster clean`: removes from a cluster what VNodes and this program have left there. Of what is still in use nothing is touched:
  * Nodes whose VNode exists, the identity of a VNode that is registered, and whatever belongs to a release.
  */
+import { isReadyNode } from '../../bootstrap/cluster.ts'
 import { asRecord, asRecords, asString, own } from '../../core/kubernetes/objects.ts'
 import { LAST_GOOD_CONFIGMAP, VNODE_KEY } from '../../core/names.ts'
 import { CLUSTER_TAG } from '../../core/vnode/virtual-node-tags.ts'
@@ -90,7 +91,7 @@ class Cleaner {
     const living = await this.#living(here.map(({ id }) => id))
     for (const { node, id } of here) {
       if (living.has(id)) this.#kept.push(node.name)
-      else if (isReady(node.object)) this.#keep(node.name, UNLISTED_AND_READY)
+      else if (isReadyNode(node.object)) this.#keep(node.name, UNLISTED_AND_READY)
       else await this.#remove(node)
     }
     for (const one of named)
@@ -210,9 +211,4 @@ function objectPath(path: string, namespace: string | undefined, name: string): 
 function parsedName(node: string): { regionId: string; id: string } {
   const [, regionId = '', id = ''] = /^([a-z0-9-]+)\.(vnd-[a-z0-9]+)$/.exec(node) ?? []
   return { regionId, id }
-}
-
-function isReady(node: unknown): boolean {
-  const conditions = asRecords(own(asRecord(own(asRecord(node), 'status')), 'conditions'))
-  return conditions.some(one => own(one, 'type') === 'Ready' && own(one, 'status') === 'True')
 }
