@@ -1,5 +1,5 @@
 /** Tells the world what became of edits of the rules: log, metrics and, for rules in a cluster, Events. */
-import { renderProblem } from '../core/selector/problem.ts'
+import { type Problem, renderProblem } from '../core/selector/problem.ts'
 import type { EventWriter } from '../kube/event.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -23,7 +23,7 @@ const STAYS = {
 export function rulesReporter({ log, metrics, events }: ReporterOptions): (report: RulesReport) => void {
   return report => {
     const { origin, problems, kind } = report
-    const fields = { rules: origin.label, problems: problems.map(problem => renderProblem(problem)) }
+    const fields = { rules: origin.label, problems: wordsOf(problems) }
     if (kind === 'refused') {
       metrics?.refusedEdits.inc({ origin: origin.kind })
       log.error(fields, `rules refused; ${STAYS[report.inForce ?? 'last-good']}`)
@@ -31,6 +31,15 @@ export function rulesReporter({ log, metrics, events }: ReporterOptions): (repor
     else log.info({ rules: origin.label }, `rules ${kind}`)
     emit(report, events)
   }
+}
+
+/** A line of the log with all of a thousand problems in it would be cut somewhere. */
+const MOST_LOGGED = 20
+
+function wordsOf(problems: readonly Problem[]): string[] {
+  const words = problems.slice(0, MOST_LOGGED).map(problem => renderProblem(problem))
+  const rest = problems.length - words.length
+  return rest === 0 ? words : [...words, `and ${rest} more: vnode rules check shows them`]
 }
 
 function emit(

@@ -2,10 +2,20 @@
 import { asRecord } from '../kubernetes/objects.ts'
 import { VIRTUAL_NODE_ONLY } from '../policy/policy.ts'
 import { isEmptyEffect } from './effect.ts'
-import { hasErrors, type Locator, type Path, type Problem, Problems } from './problem.ts'
+import { Gathering, hasErrors, type Locator, NO_TEXT, type Path, type Problem, Problems } from './problem.ts'
 import { hasSelector, type Rule } from './rule.ts'
 import { type BodyFormat, compileBody } from './rule-body.ts'
 import { parseText } from './text.ts'
+
+/** What a ConfigMap holds, in bytes; its text has no more characters than that. Source: the API server's validation. */
+const LARGEST_TEXT = 1024 * 1024
+/**
+ * Of a text that is not plain JSON: whoever may edit the ConfigMap, or send a review, must not fill the memory of all who read it. Some
+ * 1,500 rules in YAML.
+ */
+const MOST_TOKENS = 60_000
+/** Nobody mends more than that before he looks again. */
+const MOST_PROBLEMS = 1000
 
 export interface CompiledRules {
   /** The rules without an error, in their order. */
@@ -21,16 +31,28 @@ const NOTHING: CompiledRules = { rules: [], problems: [] }
  * decision: an edit with an error is not applied at all, unless there is nothing older to keep.
  */
 export function compileConfigMapRules(text: string): CompiledRules {
-  const parsed = parseText(text)
-  if (parsed.problems.length > 0) return { rules: [], problems: parsed.problems }
+  if (text.length > LARGEST_TEXT)
+    return refusal('is larger than 1 MiB, which is all that a ConfigMap holds', NO_TEXT)
+  const parsed = parseText(text, { mostTokens: MOST_TOKENS })
+  const found = new Gathering(MOST_PROBLEMS)
+  found.add(parsed.problems)
+  if (parsed.problems.length > 0) return { rules: [], problems: found.list }
   const [document, ...more] = parsed.documents
   if (document === undefined || document.value === null || document.value === undefined) return NOTHING
   if (more.length > 0) return refusal('must be one list; it holds several YAML documents', document)
   if (!Array.isArray(document.value)) return refusal('must be a list of rules', document)
-  const compiled = document.value.map((item: unknown, index) => compileRule(item, index, document))
-  const problems = compiled.flatMap(one => one.problems)
-  const rules = compiled.flatMap(one => (one.rule === undefined ? [] : [one.rule]))
-  return { rules, problems: [...problems, ...sameNames(compiled, document)] }
+  const rules: Rule[] = []
+  const names = new NamesSeen()
+  for (const [index, item] of document.value.entries()) {
+    // What is not kept need not be looked for in the text either.
+    const locator = found.isFull ? { ...NO_TEXT, typed: document.typed } : document
+    const { rule, problems } = compileRule(item, index, locator)
+    found.add(problems)
+    if (rule === undefined) continue
+    rules.push(rule)
+    found.add(names.problems(rule.name, index, locator))
+  }
+  return { rules, problems: found.list }
 }
 
 function refusal(message: string, locator: Locator): CompiledRules {
@@ -106,17 +128,17 @@ function checkSense(rule: Rule, path: Path, problems: Problems): void {
   }
 }
 
-function sameNames(compiled: readonly CompiledRule[], locator: Locator): Problem[] {
-  const seen = new Set<string>()
-  return compiled.flatMap(({ rule }, index) => {
-    if (rule === undefined) return []
-    if (!seen.has(rule.name)) {
-      seen.add(rule.name)
+class NamesSeen {
+  readonly #names = new Set<string>()
+
+  problems(name: string, index: number, locator: Locator): readonly Problem[] {
+    if (!this.#names.has(name)) {
+      this.#names.add(name)
       return []
     }
-    const problems = new Problems(locator, rule.name)
+    const problems = new Problems(locator, name)
     const message = 'another rule has the same name; annotations and Events cannot tell them apart'
     problems.warn({ path: [index, 'name'], message })
     return problems.list
-  })
+  }
 }

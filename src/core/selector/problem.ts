@@ -40,15 +40,28 @@ export interface Complaint {
   readonly at?: 'key' | 'value'
 }
 
+/** Of a rule with more problems than that somebody mends the first ones first; a million of them would fill the memory. */
+const MOST_OF_A_RULE = 100
+
 /** Gathers the problems of one rule. */
 export class Problems {
-  readonly list: Problem[] = []
+  readonly #list: Problem[] = []
   readonly #locator: Locator
   readonly #rule: string | undefined
+  #errorCount = 0
+  #omitted = 0
 
   constructor(locator: Locator = NO_TEXT, rule?: string) {
     this.#locator = locator
     this.#rule = rule
+  }
+
+  /** What was found, in order; last, if there are more, how many. */
+  get list(): readonly Problem[] {
+    if (this.#omitted === 0) return this.#list
+    const severity = this.#errorCount > 0 ? 'error' : 'warning'
+    const rule = this.#rule === undefined ? {} : { rule: this.#rule }
+    return [...this.#list, { severity, ...rule, path: '', message: `and ${this.#omitted} more problems` }]
   }
 
   error(complaint: Complaint): void {
@@ -60,7 +73,7 @@ export class Problems {
   }
 
   get errorCount(): number {
-    return this.list.filter(problem => problem.severity === 'error').length
+    return this.#errorCount
   }
 
   /** The value at the path as it was typed, where that is known. */
@@ -69,7 +82,12 @@ export class Problems {
   }
 
   #add(severity: Problem['severity'], { path, message, value, at = 'value' }: Complaint): void {
-    this.list.push({
+    if (severity === 'error') this.#errorCount += 1
+    if (this.#list.length >= MOST_OF_A_RULE) {
+      this.#omitted += 1
+      return
+    }
+    this.#list.push({
       severity,
       ...(this.#rule === undefined ? {} : { rule: this.#rule }),
       path: renderPath(path),
@@ -77,6 +95,38 @@ export class Problems {
       ...(value === undefined ? {} : { value: renderValue(value) }),
       ...this.#locator.locate(path, at),
     })
+  }
+}
+
+/** The first of the problems of many rules, and how many more there are. */
+export class Gathering {
+  readonly #list: Problem[] = []
+  readonly #most: number
+  #omitted = 0
+  #hasOmittedErrors = false
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  get isFull(): boolean {
+    return this.#list.length >= this.#most
+  }
+
+  add(problems: readonly Problem[]): void {
+    for (const problem of problems) {
+      if (!this.isFull) this.#list.push(problem)
+      else {
+        this.#omitted += 1
+        this.#hasOmittedErrors ||= problem.severity === 'error'
+      }
+    }
+  }
+
+  get list(): readonly Problem[] {
+    if (this.#omitted === 0) return this.#list
+    const severity = this.#hasOmittedErrors ? 'error' : 'warning'
+    return [...this.#list, { severity, path: '', message: `and ${this.#omitted} more problems further on` }]
   }
 }
 

@@ -2,8 +2,17 @@
  * Reads the text that people write rules in: JSON, JSON with comments (`#`, `//` and block comments: the vendor's own samples
  * carry `#`), or YAML. Positions survive, so that a problem can say line and column.
  */
-import { type Document, isScalar, LineCounter, type Node, type ParsedNode, parseAllDocuments } from 'yaml'
+import {
+  type Document,
+  isScalar,
+  Lexer,
+  LineCounter,
+  type Node,
+  type ParsedNode,
+  parseAllDocuments,
+} from 'yaml'
 import { messageOf } from '../errors.ts'
+import { jsonLocator } from './json-places.ts'
 import { type Flaw, MOST_ALIASES, type Outline, offsetOf, outlineOf } from './outline.ts'
 import type { Locator, Path, Position, Problem } from './problem.ts'
 import { readStrictJson } from './strict-json.ts'
@@ -25,12 +34,18 @@ export type ParsedText =
   | { readonly documents: readonly TextDocument[]; readonly problems: readonly [] }
   | { readonly documents: readonly []; readonly problems: readonly Problem[] }
 
+export interface TextLimits {
+  /**
+   * How many words, signs and spaces a text may have that is not JSON (with or without comments). Each takes up to half a kilobyte for as
+   * long as the text is looked at.
+   */
+  readonly mostTokens?: number
+}
+
 /** Parses one or several documents. Never throws; a text that cannot be read yields problems with their positions. */
-export function parseText(text: string): ParsedText {
-  const strict = readStrictJson(text)
-  if (strict !== undefined) return { documents: [placedLater(text, strict.value)], problems: [] }
+export function parseText(text: string, limits: TextLimits = {}): ParsedText {
   try {
-    return parseDocuments(text)
+    return readJson(text) ?? parseDocuments(text, limits)
   } catch (error) {
     // Aliases that expand without end, or a stack that is exhausted already.
     return {
@@ -40,20 +55,16 @@ export function parseText(text: string): ParsedText {
   }
 }
 
-/** A document whose places are looked for when somebody asks for one: in rules without a problem nobody does. */
-function placedLater(text: string, value: unknown): TextDocument {
-  let placed: TextDocument | undefined
-  const document = () => {
-    placed ??= parseDocuments(text).documents[0]
-    return placed
-  }
-  return {
-    value,
-    locate: (path, at) => document()?.locate(path, at),
-    typed: path => document()?.typed(path),
-    // Only YAML has blocks.
-    block: () => undefined,
-  }
+/** JSON as programs write it. */
+function readJson(text: string): ParsedText | undefined {
+  const strict = readStrictJson(text)
+  return strict === undefined ? undefined : { documents: [jsonDocument(text, strict.value)], problems: [] }
+}
+
+/** Places are looked for when somebody asks for one: in rules without a problem nobody does. */
+function jsonDocument(text: string, value: unknown): TextDocument {
+  // Only YAML has blocks.
+  return { value, ...jsonLocator(text), block: () => undefined }
 }
 
 /** Not strict: what was parsed has contents, and be it null. */
@@ -61,11 +72,17 @@ type ParsedDocument = Document.Parsed<ParsedNode, false>
 
 const TOO_DEEP = 'it is nested too deeply'
 
-function parseDocuments(text: string): ParsedText {
+function parseDocuments(text: string, { mostTokens }: TextLimits): ParsedText {
   const lines = new LineCounter()
   // A byte order mark is invisible, and would count as a column.
   const bare = text.startsWith('\uFEFF') ? text.slice(1) : text
-  const source = isJsonLike(bare) ? blankComments(bare) : bare
+  const isJson = isJsonLike(bare)
+  const source = isJson ? blankComments(bare) : bare
+  // Of most that people write in JSON, comments are all that is not JSON.
+  const json = isJson ? readJson(source) : undefined
+  if (json !== undefined) return json
+  if (mostTokens !== undefined && hasMoreTokens(source, mostTokens))
+    return { documents: [], problems: [tooLarge(source, isJson)] }
   // The library's own search for duplicate keys compares each with all others: minutes, for a map of 100,000.
   const options = { lineCounter: lines, prettyErrors: false, logLevel: 'silent', uniqueKeys: false } as const
   const parsed = parseAllDocuments<ParsedNode, false>(source, options)
@@ -76,6 +93,48 @@ function parseDocuments(text: string): ParsedText {
   const deeper = outlined.flatMap(({ outline }) => outline.flaws)
   if (deeper.length > 0) return refusal(deeper, lines)
   return { documents: outlined.map(one => toTextDocument({ ...one, lines, source })), problems: [] }
+}
+
+/** What the lexer gives where a document begins, and how many other tokens take as much memory. */
+const DOCUMENT_TOKEN = '\u0002'
+const DOCUMENT_WEIGHT = 50
+
+/** The lexer keeps nothing of what it has read. */
+function hasMoreTokens(source: string, most: number): boolean {
+  let count = 0
+  for (const token of new Lexer().lex(source)) {
+    count += token === DOCUMENT_TOKEN ? DOCUMENT_WEIGHT : 1
+    if (count > most) return true
+  }
+  return false
+}
+
+function tooLarge(source: string, isJson: boolean): Problem {
+  const problem = {
+    severity: 'error',
+    path: '',
+    message:
+      'the text is too large to be read as YAML; written as JSON, with or without comments, it may be as large as a ConfigMap',
+  } as const
+  return isJson ? { ...problem, ...jsonFault(source) } : problem
+}
+
+/** In V8's words, which tell line and column, or the position alone. */
+function jsonFault(source: string): Pick<Problem, 'message'> & Partial<Position> {
+  try {
+    JSON.parse(source)
+  } catch (error) {
+    const message = messageOf(error).replaceAll(/\s+/g, ' ')
+    const offset = /at position (\d+)/.exec(message)?.[1]
+    const place = offset === undefined ? {} : jsonPosition(source, Number(offset))
+    return { message: `the text is not valid JSON: ${message}`, ...place }
+  }
+  return { message: 'an object in the text has a key twice, or objects and lists are nested too deeply' }
+}
+
+function jsonPosition(source: string, offset: number): Position {
+  const before = source.slice(0, offset).split('\n')
+  return { line: before.length, column: (before.at(-1) ?? '').length + 1 }
 }
 
 function syntaxFlaws({ errors }: ParsedDocument): Flaw[] {

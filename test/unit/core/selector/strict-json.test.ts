@@ -2,8 +2,8 @@ import t from 'tap'
 import { readStrictJson } from '../../../../src/core/selector/strict-json.ts'
 import { parseText } from '../../../../src/core/selector/text.ts'
 
-/** Read the long way: no JSON has a comment in it. */
-const readPatiently = (text: string) => parseText(`// a comment\n${text}`).documents[0]?.value
+/** Read the long way: behind the mark of a document JSON is YAML, where a tab is no white space. */
+const readPatiently = (text: string) => parseText(`---\n${text.trimEnd()}`).documents[0]?.value
 
 const READ: Record<string, string> = {
   'an empty list': '[]',
