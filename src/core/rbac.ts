@@ -179,6 +179,42 @@ export function probeProgramAccess(namespace: string, probe: string): readonly A
   ]
 }
 
+/** Of `vnode rules init`, which the chart runs once after its installation; its identity goes with its Job. */
+export function rulesInitAccess(rulesNamespace: string): readonly AccessRule[] {
+  return [
+    {
+      role: 'rules-init',
+      namespace: rulesNamespace,
+      apiGroup: '',
+      resources: ['configmaps'],
+      verbs: ['create'],
+      reason: 'makes the rules by a POST, which never overwrites, and of which no name is known',
+    },
+  ]
+}
+
+/** Of `vnode unregister`, which the chart runs before anything else when it is uninstalled. */
+export function unregisterAccess(registration: string, owner: string): readonly AccessRule[] {
+  return [
+    {
+      role: 'cluster',
+      apiGroup: REGISTRATION_GROUP,
+      resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
+      resourceNames: [registration],
+      verbs: ['delete'],
+      reason: 'the registration goes before what serves it',
+    },
+    {
+      role: 'cluster',
+      apiGroup: 'rbac.authorization.k8s.io',
+      resources: ['clusterroles'],
+      resourceNames: [owner],
+      verbs: ['delete'],
+      reason: "their owner is the helper's right to make them anew; deleting it gives nobody a right",
+    },
+  ]
+}
+
 /** Limited to a dry run by the chart's ValidatingAdmissionPolicy, which RBAC cannot say. */
 function probeAccess(namespace: string, probe: string): readonly AccessRule[] {
   return [

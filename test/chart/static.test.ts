@@ -174,7 +174,7 @@ if (helm !== undefined) {
     for (const [version, apiVersion] of [
       ['1.34.4', 'policy/v1'],
       ['1.20.15', 'policy/v1beta1'],
-    ]) {
+    ] as const) {
       const manifests = await helm.render({ version })
       const budgets = manifests.filter(({ kind }) => kind === 'PodDisruptionBudget')
       t.strictSame(budgets.map(nameOf), ['PodDisruptionBudget/vnode-profile-webhook'])
