@@ -179,7 +179,7 @@ export function probeProgramAccess(namespace: string, probe: string): readonly A
   ]
 }
 
-/** Of `vnode rules init`, which the chart runs once after its installation; its identity goes with its Job. */
+/** Of `vnode rules init`, which the chart runs once after its installation; its identity goes when that is done. */
 export function rulesInitAccess(rulesNamespace: string): readonly AccessRule[] {
   return [
     {
