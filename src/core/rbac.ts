@@ -215,7 +215,10 @@ export function unregisterAccess(registration: string, owner: string): readonly 
   ]
 }
 
-/** Limited to a dry run by the chart's ValidatingAdmissionPolicy, which RBAC cannot say. */
+/**
+ * Limited to a dry run by the chart's ValidatingAdmissionPolicy, which RBAC cannot say. Kubernetes older than 1.30 has none: there it is the
+ * right to run anything as a Pod of this name.
+ */
 function probeAccess(namespace: string, probe: string): readonly AccessRule[] {
   return [
     {
