@@ -179,7 +179,46 @@ export function probeProgramAccess(namespace: string, probe: string): readonly A
   ]
 }
 
-/** Limited to a dry run by the chart's ValidatingAdmissionPolicy, which RBAC cannot say. */
+/** Of `vnode rules init`, which the chart runs once after its installation; its identity goes when that is done. */
+export function rulesInitAccess(rulesNamespace: string): readonly AccessRule[] {
+  return [
+    {
+      role: 'rules-init',
+      namespace: rulesNamespace,
+      apiGroup: '',
+      resources: ['configmaps'],
+      verbs: ['create'],
+      reason: 'makes the rules by a POST, which never overwrites, and of which no name is known',
+    },
+  ]
+}
+
+/** Of `vnode unregister`, which the chart runs before anything else when it is uninstalled. */
+export function unregisterAccess(registration: string, owner: string): readonly AccessRule[] {
+  return [
+    {
+      role: 'cluster',
+      apiGroup: REGISTRATION_GROUP,
+      resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
+      resourceNames: [registration],
+      verbs: ['delete'],
+      reason: 'the registration goes before what serves it',
+    },
+    {
+      role: 'cluster',
+      apiGroup: 'rbac.authorization.k8s.io',
+      resources: ['clusterroles'],
+      resourceNames: [owner],
+      verbs: ['delete'],
+      reason: "their owner is the helper's right to make them anew; deleting it gives nobody a right",
+    },
+  ]
+}
+
+/**
+ * Limited to a dry run by the chart's ValidatingAdmissionPolicy, which RBAC cannot say. Kubernetes older than 1.30 has none: there it is the
+ * right to run anything as a Pod of this name.
+ */
 function probeAccess(namespace: string, probe: string): readonly AccessRule[] {
   return [
     {

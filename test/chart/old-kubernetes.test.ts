@@ -28,13 +28,15 @@ const FULL = {
   },
   networkPolicy: { metricsFrom: [{ namespaceSelector: { matchLabels: { name: 'monitoring' } } }] },
   daemonSets: { fence: ['kube-system/kube-proxy'] },
+  helper: { spill: { unguarded: true } },
 }
 
 async function checkVersion(t: Test, helm: Helm, version: string): Promise<void> {
   const types = new OpenApi(version)
   const minor = Number(version.split('.')[1])
   const legacy = minor < 16
-  for (const values of [{ legacy }, { legacy, ...FULL }]) {
+  const approver = { enabled: minor >= 19 }
+  for (const values of [{ legacy }, { legacy, ...FULL, approver }]) {
     const manifests = await helm.render({ version, values })
     t.strictSame(problemsOf(manifests, types), [])
     t.equal(

@@ -2,8 +2,15 @@
 import t from 'tap'
 import { approverAccess } from '../../src/core/csr/access.ts'
 import { fenceAccess } from '../../src/core/daemonset/rights.ts'
-import { helperAccess, helperNames, probeProgramAccess, webhookAccess } from '../../src/core/rbac.ts'
-import { helmOrSkip, VARIANTS } from '../helpers/chart.ts'
+import {
+  helperAccess,
+  helperNames,
+  probeProgramAccess,
+  rulesInitAccess,
+  unregisterAccess,
+  webhookAccess,
+} from '../../src/core/rbac.ts'
+import { BOOTSTRAPPED, helmOrSkip, VARIANTS } from '../helpers/chart.ts'
 import { listed, rendered, unique } from '../helpers/chart-rights.ts'
 
 const helm = helmOrSkip(t)
@@ -23,7 +30,7 @@ if (helm !== undefined) {
       } = (options.values ?? {}) as {
         legacy?: boolean
         approver?: object
-        rules?: { namespace: string; name: string }
+        rules?: { namespace: string; name: string; create?: boolean }
         daemonSets?: { fence: string[] }
         certificates?: { source: 'cert-manager' }
         helper?: { spill?: { enabled?: boolean; unguarded?: boolean } }
@@ -39,9 +46,12 @@ if (helm !== undefined) {
       const hasSlices = minor >= 18
       const spills = spill?.enabled !== false && (minor >= 30 || spill?.unguarded === true)
       const helper = helperAccess({ ...place, name, owner: names.owner, certSource, hasSlices, spills })
-      const hooks = rulesNamespace === 'rules' ? [] : [`${rulesNamespace}: create /configmaps *`]
+      const makesRules = rules?.create !== false
       t.strictSame(rendered(manifests, `${name}-webhook`), listed(webhook))
-      t.strictSame(rendered(manifests, `${name}-rules`), hooks)
+      t.strictSame(
+        rendered(manifests, `${name}-rules`),
+        makesRules ? listed(rulesInitAccess(rulesNamespace)) : [],
+      )
       t.strictSame(rendered(manifests, `${name}-daemonsets`), listed(fenceAccess(daemonSets?.fence ?? [])))
       t.strictSame(
         rendered(manifests, `${name}-approver`),
@@ -53,11 +63,10 @@ if (helm !== undefined) {
         rendered(manifests, `${name}-test`),
         listed(probeProgramAccess(installNamespace, names.probe)),
       )
-      t.strictSame(rendered(manifests, `${name}-uninstall`), [
-        `(cluster): delete admissionregistration.k8s.io/mutatingwebhookconfigurations ${name}`,
-        `(cluster): delete admissionregistration.k8s.io/validatingwebhookconfigurations ${name}`,
-        `(cluster): delete rbac.authorization.k8s.io/clusterroles ${names.owner}`,
-      ])
+      t.strictSame(
+        rendered(manifests, `${name}-uninstall`),
+        listed(unregisterAccess(names.registration, names.owner)),
+      )
     })
   }
 
@@ -73,24 +82,42 @@ if (helm !== undefined) {
     t.strictSame(unique(subjects.map(({ name }) => name)), unique(accounts))
   })
 
-  t.test(
-    'nothing may be written that is not named, but for Events, approvals and, for a moment, the rules',
-    async t => {
-      const values = { approver: { enabled: true }, daemonSets: { fence: ['kube-system/kube-proxy'] } }
-      const manifests = await helm.render({ values })
-      const lines = ['webhook', 'helper', 'approver', 'test', 'uninstall', 'rules', 'daemonsets'].flatMap(
-        component => rendered(manifests, `vnode-profile-${component}`),
+  t.test('what may be written without a name is what the README says', async t => {
+    const values = {
+      approver: { enabled: true },
+      daemonSets: { fence: ['kube-system/kube-proxy'] },
+      bootstrap: { ...BOOTSTRAPPED.bootstrap, deleteOnUninstall: true },
+    }
+    const manifests = await helm.render({ values })
+    const always = ['webhook', 'helper', 'approver', 'test']
+    const jobs = ['rules', 'daemonsets', 'bootstrap', 'removal', 'uninstall']
+    const unnamed = (components: readonly string[]) =>
+      unique(
+        components
+          .flatMap(component => rendered(manifests, `vnode-profile-${component}`))
+          .filter(line => !/: (?:get|list|watch) /.test(line) && line.endsWith(' *')),
       )
-      t.strictSame(unique(lines.filter(line => !/: (?:get|list|watch) /.test(line) && line.endsWith(' *'))), [
-        '(cluster): create /events *',
-        '(cluster): create authorization.k8s.io/subjectaccessreviews *',
-        '(cluster): patch /events *',
-        '(cluster): patch /pods *',
-        '(cluster): patch certificates.k8s.io/certificatesigningrequests/approval *',
-        'default: create /events *',
-        'default: patch /events *',
-        'kube-system: create /configmaps *',
-      ])
-    },
-  )
+    t.strictSame(unnamed(always), [
+      '(cluster): create /events *',
+      '(cluster): create authorization.k8s.io/subjectaccessreviews *',
+      '(cluster): patch /events *',
+      '(cluster): patch /pods *',
+      '(cluster): patch certificates.k8s.io/certificatesigningrequests/approval *',
+      'default: create /events *',
+      'default: patch /events *',
+    ])
+    t.strictSame(unnamed(jobs), [
+      '(cluster): create /pods/eviction *',
+      '(cluster): delete /nodes *',
+      '(cluster): patch /nodes *',
+      'kube-system: create /configmaps *',
+      'vnode-system: create /events *',
+      'vnode-system: patch /events *',
+    ])
+    t.strictSame(
+      unique([...always, ...jobs].map(component => `vnode-profile-${component}`)),
+      unique(manifests.filter(({ kind }) => kind === 'ServiceAccount').map(({ metadata }) => metadata.name)),
+      'there are no others',
+    )
+  })
 }

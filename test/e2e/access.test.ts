@@ -17,7 +17,7 @@ const VICTIM = `/api/v1/namespaces/${USERS}/pods/victim`
 const NAMESPACES = [SYSTEM, 'kube-system', 'default', USERS]
 const PLACE = { installNamespace: SYSTEM, rulesNamespace: 'kube-system', rulesName: 'eci-profile' }
 
-/** Of each ServiceAccount. Those of Jobs are there only while these run, and their rights too. */
+/** Of each ServiceAccount. Those of Jobs are there only while these run, and so are the rights that `rulesInitAccess` and `unregisterAccess` list. */
 const ACCESS = new Map<string, readonly AccessRule[]>([
   ['webhook', webhookAccess({ ...PLACE, certSecret: NAMES.secret, isReadOnly: true })],
   [

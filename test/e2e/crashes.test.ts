@@ -18,8 +18,8 @@ import type { KubeObject } from '../helpers/kube-http.ts'
 const node = nodeOrSkip(t)
 const e2e = node === undefined ? undefined : await e2eOrSkip(t)
 
-/** How many times the Lease may pass on a machine that does everything at once. */
-const PATIENCE = 4
+/** Beyond the Lease: the next look at it, two seconds or so apart, on a machine that does everything at once. */
+const TAKE_OVER_SECONDS = 10
 
 if (node !== undefined && e2e !== undefined) {
   const pathOf = (podName: string) => `/api/v1/namespaces/${SYSTEM}/pods/${podName}`
@@ -60,7 +60,7 @@ if (node !== undefined && e2e !== undefined) {
     const after = await waitForLeader(e2e, before)
     const seconds = secondsSince(start)
     t.comment(`${after.podName} leads ${seconds} s after the kill; the Lease lasts ${before.leaseSeconds} s`)
-    t.ok(seconds < before.leaseSeconds * PATIENCE)
+    t.ok(seconds < before.leaseSeconds + TAKE_OVER_SECONDS)
     t.equal((await metricsOf(e2e, after.podName)).sum('leader'), 1, 'it knows that it leads')
     await waitForRestart(pod)
     // The Pod that was killed has a new process by then, which has the same chance.
@@ -85,7 +85,9 @@ if (node !== undefined && e2e !== undefined) {
     const start = performance.now()
 
     const leader = await waitForLeader(e2e, leading)
-    t.comment(`${leader.podName} leads ${secondsSince(start)} s after ${late.podName} was stopped`)
+    const seconds = secondsSince(start)
+    t.comment(`${leader.podName} leads ${seconds} s after ${late.podName} was stopped`)
+    t.ok(seconds < leading.leaseSeconds + TAKE_OVER_SECONDS)
     t.not(leader.podName, late.podName, 'the other helper leads')
     await e2e.waitFor(
       'the new leader has mended the Secret',

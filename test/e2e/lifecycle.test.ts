@@ -1,4 +1,5 @@
 /** From a cluster that never heard of us, to Pods on VNodes, and back. */
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { ANNOTATION_RULES, VNODE_KEY } from '../../src/core/names.ts'
 import { CONFIGURATIONS, CRD, type E2e, e2eOrSkip, FAIL, LABELS, RELEASE, USERS } from '../helpers/e2e.ts'
@@ -29,7 +30,7 @@ const FIND_WRITABLE = `
   for (const name of readdirSync('/')) if (!skipped.includes(name)) look('/' + name)
   if (answers(() => accessSync('/', constants.W_OK))) found.push('/')
   console.log(JSON.stringify(found))`
-const { VNODE_E2E_ADDED_BYTES } = process.env
+const { VNODE_E2E_ADDED_BYTES, VNODE_E2E_IMAGE_CONFIG } = process.env
 const e2e = await e2eOrSkip(t)
 
 if (e2e !== undefined) {
@@ -100,6 +101,22 @@ if (e2e !== undefined) {
     const megabytes = Number(VNODE_E2E_ADDED_BYTES) / 1e6
     t.comment(`${megabytes.toFixed(1)} MB above the base`)
     t.ok(megabytes > 0 && megabytes <= 60, 'at most 60 MB')
+  })
+
+  await t.test('the image says what it is, and runs the command as a user without rights', async t => {
+    if (VNODE_E2E_IMAGE_CONFIG === undefined) return t.plan(0, 'scripts/e2e reads it, where it is built')
+    const { version, license } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<string, string>
+    const { config } = JSON.parse(VNODE_E2E_IMAGE_CONFIG) as { config: object }
+    t.match(config, {
+      User: '1000:1000',
+      Entrypoint: ['vnode'],
+      Labels: {
+        'org.opencontainers.image.title': 'vnode-profile',
+        'org.opencontainers.image.description': /ECI/,
+        'org.opencontainers.image.licenses': license,
+        'org.opencontainers.image.version': version,
+      },
+    })
   })
 
   await t.test('Pods can be created while and after it is uninstalled, with failurePolicy Fail', async t => {

@@ -10,7 +10,7 @@ import { Load, type LoadResult, secondsSince } from './e2e-load.ts'
 import type { KubeList, KubeObject } from './kube-http.ts'
 import { makePod, type Pod } from './pods.ts'
 
-/** Not the ones of the documentation: a cluster that has a release of its own keeps it, as Helm refuses a second one of that name. */
+/** The namespaces are not those of the documentation: a cluster that has a release of its own is refused. */
 export const RELEASE = 'vnode-profile'
 export const SYSTEM = 'vnode-e2e-system'
 export const USERS = 'vnode-e2e'
@@ -48,6 +48,10 @@ export async function e2eOrSkip(t: Test): Promise<E2e | undefined> {
   }
   const kube = await connect({ userAgent: 'vnode-profile-e2e', env: { KUBECONFIG } })
   const e2e = new E2e(kube, image, next)
+  await e2e.refuseForeign().catch(async error => {
+    await kube.close()
+    throw error
+  })
   t.teardown(async () => {
     await e2e.clear()
     await kube.close()
@@ -102,6 +106,15 @@ export class E2e {
 
   uninstall(): Promise<string> {
     return this.helm('uninstall', RELEASE, '--wait', '--ignore-not-found')
+  }
+
+  /** Throws where somebody has a release of his own: its registration has the name of ours, which is taken away between tests. */
+  async refuseForeign(): Promise<void> {
+    const owner = await this.find(`/apis/rbac.authorization.k8s.io/v1/clusterroles/${RELEASE}-helper`)
+    const { annotations = {} } = owner?.metadata ?? {}
+    const namespace = annotations['meta.helm.sh/release-namespace'] ?? 'a namespace that Helm does not know'
+    if (owner !== undefined && namespace !== SYSTEM)
+      throw new Error(`this cluster has vnode-profile in ${namespace}: take one that is meant for tests`)
   }
 
   /** Takes away the release and both namespaces, in haste; not what belongs to the cluster's people: rules and CRD. */

@@ -1,4 +1,4 @@
-/** The rights of `vnode bootstrap`, and why it has them; see {@link AccessRule}. Its identity is there for as long as the chart's Job is. */
+/** The rights of `vnode bootstrap`, and why it has them; see {@link AccessRule}. Its identity goes when the chart's Job has done its work. */
 import type { AccessRule } from '../rbac.ts'
 import {
   BOOTSTRAP_NAMESPACE,
