@@ -9,7 +9,7 @@ import { FIELD_MANAGER, VNODE_TYPE_LABEL, VNODE_TYPE_VALUE } from '../core/names
 import { VnodeSet, vnodeOf } from '../core/vnode/vnode-set.ts'
 import { isStatus, type KubeClient } from './api.ts'
 import { resourcePath } from './path.ts'
-import { listPages } from './watch.ts'
+import { listAll, readUnlessMissing } from './read.ts'
 
 export interface DaemonSetRef {
   readonly namespace: string
@@ -17,9 +17,6 @@ export interface DaemonSetRef {
 }
 
 type Requests = Pick<KubeClient, 'request' | 'stream'>
-
-const PAGE_SIZE = 500
-const TIMEOUT_MS = 30_000
 
 /** The VNodes of the cluster. */
 export async function readVnodes(client: Requests): Promise<VnodeSet> {
@@ -52,20 +49,6 @@ export async function countDaemonPods(
     }
   }
   return counts
-}
-
-async function listAll(
-  client: Requests,
-  path: string,
-  selectors: { readonly labelSelector?: string; readonly fieldSelector?: string } = {},
-): Promise<Record<string, unknown>[]> {
-  const { labelSelector, fieldSelector } = selectors
-  const collection = { client, path, labelSelector, fieldSelector, metadataOnly: false }
-  const signal = new AbortController().signal
-  const items: unknown[] = []
-  for await (const page of listPages(collection, { pageSize: PAGE_SIZE, timeoutMs: TIMEOUT_MS, signal }))
-    items.push(...page.items)
-  return [...asRecords(items)]
 }
 
 export type DaemonSetChange =
@@ -167,12 +150,8 @@ async function readDaemonSet(
   client: Pick<KubeClient, 'request'>,
   path: string,
 ): Promise<DaemonSetFacts | undefined> {
-  try {
-    return daemonSetFacts(await client.request<unknown>({ method: 'GET', path }))
-  } catch (error) {
-    if (isStatus(error, 404)) return undefined
-    throw error
-  }
+  const found = await readUnlessMissing(client, path)
+  return found === undefined ? undefined : daemonSetFacts(found)
 }
 
 /** Undefined where the DaemonSet is another, or no more, by now. */

@@ -1,6 +1,7 @@
 import { asArray, asRecord, asString, own } from '../core/kubernetes/objects.ts'
-import { isStatus, type KubeClient } from './api.ts'
+import type { KubeClient } from './api.ts'
 import { resourcePath } from './path.ts'
+import { readUnlessMissing } from './read.ts'
 
 export interface ResourceName {
   readonly group: string
@@ -24,13 +25,13 @@ export async function servedResource(
   signal?: AbortSignal,
 ): Promise<ServedResource | undefined> {
   const root = `/apis/${encodeURIComponent(resource.group)}`
-  const group = await getUnlessMissing(client, root, signal)
+  const group = await readUnlessMissing(client, root, signal)
   const versions = asArray(own(group, 'versions')).flatMap(
     entry => asString(own(asRecord(entry), 'version')) ?? [],
   )
   const preferred = [...versions].sort((a, b) => Number(b === 'v1') - Number(a === 'v1'))
   for (const version of preferred) {
-    const list = await getUnlessMissing(client, `${root}/${encodeURIComponent(version)}`, signal)
+    const list = await readUnlessMissing(client, `${root}/${encodeURIComponent(version)}`, signal)
     const found = asArray(own(list, 'resources'))
       .map(asRecord)
       .find(entry => own(entry, 'name') === resource.plural)
@@ -59,20 +60,5 @@ export function servedPath(
     const served = await servedResource(client, resource, signal)
     onFound(served)
     return served === undefined ? undefined : resourcePath({ ...resource, version: served.version })
-  }
-}
-
-async function getUnlessMissing(
-  client: Requester,
-  path: string,
-  signal: AbortSignal | undefined,
-): Promise<Record<string, unknown> | undefined> {
-  try {
-    return asRecord(
-      await client.request<unknown>({ method: 'GET', path, ...(signal === undefined ? {} : { signal }) }),
-    )
-  } catch (error) {
-    if (isStatus(error, 404)) return undefined
-    throw error
   }
 }

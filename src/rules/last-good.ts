@@ -35,6 +35,13 @@ interface Stored {
   readonly version: string | undefined
 }
 
+/** The text in an object of the API; undefined if it is another ConfigMap's than the one called `source` (`namespace/name`). */
+export function lastGoodText(raw: unknown, source: string): string | undefined {
+  const { annotations } = asRecord(asRecord(raw)?.metadata) ?? {}
+  const isOurs = asRecord(annotations)?.[ANNOTATION_SOURCE] === source
+  return isOurs ? asString(asRecord(asRecord(raw)?.data)?.[RULES_KEY]) : undefined
+}
+
 export class LastGoodStore {
   readonly #options: LastGoodOptions
   readonly #stopped = new AbortController()
@@ -48,12 +55,10 @@ export class LastGoodStore {
     this.#options = options
   }
 
-  /** The text in an object of the API; undefined if it is another ConfigMap's. */
+  /** {@link lastGoodText}, and what the cluster is known to hold from then on. */
   read(raw: unknown): string | undefined {
-    const { annotations, resourceVersion } = asRecord(asRecord(raw)?.metadata) ?? {}
-    const isOurs = asRecord(annotations)?.[ANNOTATION_SOURCE] === this.#options.source
-    const text = isOurs ? asString(asRecord(asRecord(raw)?.data)?.[RULES_KEY]) : undefined
-    this.#stored = { text, version: asString(resourceVersion) }
+    const text = lastGoodText(raw, this.#options.source)
+    this.#stored = { text, version: asString(asRecord(asRecord(raw)?.metadata)?.resourceVersion) }
     return text
   }
 

@@ -14,7 +14,8 @@ export interface ReporterOptions {
   readonly events?: Pick<EventWriter, 'emit'> | undefined
 }
 
-const STAYS = {
+/** What is in force in place of a refused edit. */
+export const STAYS = {
   'last-good': 'the last good rules stay in force',
   'valid-part': 'there are no older rules to keep, so the valid ones of these are in force',
   'without-it': 'all other rules stay in force',

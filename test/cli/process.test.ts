@@ -42,7 +42,7 @@ t.test('stdin, stdout, stderr and the status are those of the process', async t 
   t.match(check.stdout, /^stdin:10:78: error: /)
   t.notMatch(check.stdout, '\u001b', 'no colours in a pipe')
   const usage = await vnode(['explain'])
-  t.match(usage, { status: 2, stdout: '', stderr: /^vnode: required option/ })
+  t.match(usage, { status: 2, stdout: '', stderr: /^vnode: there is nothing to explain/ })
 })
 
 t.test('colours can be forced and forbidden', async t => {

@@ -4,8 +4,9 @@ import t, { type Test } from 'tap'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import type { StoredPod } from '../helpers/placed-pods.ts'
 import { vnodeTolerations } from '../helpers/pod-story.ts'
-import { makeContainer, makePod, type PodOverrides } from '../helpers/pods.ts'
+import { makeContainer } from '../helpers/pods.ts'
 import { setRules } from '../helpers/rules.ts'
+import { SpillScene } from '../helpers/spill-scene.ts'
 import { TestSpiller } from '../helpers/spiller.ts'
 import { startRealNode, startVnode } from '../helpers/vnode.ts'
 
@@ -22,8 +23,6 @@ const RULES = [
 ]
 const TIMEOUT = { timeout: 15_000 }
 const MERGE = { contentType: 'application/merge-patch+json' }
-/** More than any real node has. */
-const LARGE = { containers: [makeContainer({ cpu: '10' })] }
 const DISKS = '/apis/storage.k8s.io/v1/storageclasses'
 
 const controlPlane = await controlPlaneOrSkip(t, { scheduler: true, controllerManager: true })
@@ -35,51 +34,11 @@ if (controlPlane !== undefined) {
   await setRules(controlPlane, RULES)
   const spiller = await TestSpiller.start(t, { controlPlane, name: 'conditions' })
 
-  class Scene {
-    readonly namespace: string
-    readonly pods: string
-    readonly #t: Test
-
-    constructor(t: Test, namespace: string) {
-      this.#t = t
-      this.namespace = namespace
-      this.pods = `/api/v1/namespaces/${namespace}/pods`
-    }
-
-    static async make(t: Test): Promise<Scene> {
-      return new Scene(t, (await controlPlane?.namespace(t)) ?? '')
-    }
-
-    create({ labels, spec, ...more }: PodOverrides = {}): Promise<StoredPod> {
-      const own = { name: 'app', ...more, labels: { rule: 'web', ...labels }, spec: { ...LARGE, ...spec } }
-      return ask<StoredPod>('POST', this.pods, { body: makePod(own) })
-    }
-
-    path(name = 'app'): string {
-      return `${this.pods}/${name}`
-    }
-
-    async heldBack(code: string, name = 'app'): Promise<string> {
-      const message = await spiller.event(this.namespace, name, 'SpillHeldBack', new RegExp(`\\(${code}\\)`))
-      this.#t.equal(vnodeTolerations(await ask<StoredPod>('GET', this.path(name))), 0)
-      return message
-    }
-
-    async spills(name = 'app'): Promise<StoredPod> {
-      const isSpilled = (pod: StoredPod) => vnodeTolerations(pod) === 1
-      return await waitFor(this.path(name), isSpilled)
-    }
-
-    async bound(name = 'app'): Promise<StoredPod> {
-      return await waitFor(this.path(name), ({ spec }) => spec.nodeName !== undefined)
-    }
-  }
+  const make = (t: Test) => SpillScene.make(t, { controlPlane, spiller })
   const { ask } = { ask: controlPlane.ask.bind(controlPlane) as typeof controlPlane.ask }
-  const waitFor = (path: string, isWanted: (pod: StoredPod) => boolean) =>
-    controlPlane.waitFor<StoredPod>(path, isWanted, TIMEOUT)
 
   t.test('nothing in the way: it spills, an Event tells, and it runs on the VNode', async t => {
-    const scene = await Scene.make(t)
+    const scene = await make(t)
     await scene.create()
     const pod = await scene.bound()
     t.equal(pod.spec.nodeName, vnode.name)
@@ -90,7 +49,7 @@ if (controlPlane !== undefined) {
   })
 
   t.test('while spillAfter runs a real node that joins takes the Pod', async t => {
-    const scene = await Scene.make(t)
+    const scene = await make(t)
     await scene.create({ labels: { rule: 'patient' } })
     t.match(await scene.heldBack('waiting'), /a real node has 30s to take it/)
     const joined = await startRealNode(controlPlane, { name: 'joined', cpu: '20' })
@@ -101,10 +60,10 @@ if (controlPlane !== undefined) {
   })
 
   t.test('a Pod whose scheduling gate goes after an hour waits from then', async t => {
-    const scene = await Scene.make(t)
+    const scene = await make(t)
     const spec = { schedulingGates: [{ name: 'example.com/quota' }] }
     await scene.create({ labels: { rule: 'patient' }, spec })
-    await waitFor(scene.path(), ({ status }) => JSON.stringify(status).includes('SchedulingGated'))
+    await scene.becomes('app', ({ status }) => JSON.stringify(status).includes('SchedulingGated'))
     spiller.clock.jump(3_600_000)
     await ask('PATCH', scene.path(), { body: { spec: { schedulingGates: null } }, ...MERGE })
     await scene.heldBack('waiting')
@@ -112,13 +71,13 @@ if (controlPlane !== undefined) {
     await scene.heldBack('waiting', 'canary')
     spiller.clock.jump(11_000)
     await scene.spills('canary')
-    t.equal(vnodeTolerations(await ask<StoredPod>('GET', scene.path())), 0, 'eleven seconds are not thirty')
+    t.equal(vnodeTolerations(await scene.get()), 0, 'eleven seconds are not thirty')
     spiller.clock.jump(19_000)
     await scene.spills()
   })
 
   t.test('preemption under way: one victim, the real node, no spill', async t => {
-    const scene = await Scene.make(t)
+    const scene = await make(t)
     const classes = '/apis/scheduling.k8s.io/v1/priorityclasses'
     await ask('POST', classes, { body: { metadata: { name: 'high' }, value: 1000 } })
     t.teardown(() => controlPlane.request('DELETE', `${classes}/high`))
@@ -137,7 +96,7 @@ if (controlPlane !== undefined) {
   })
 
   t.test('a nomination that comes to nothing: held back, and spilled once it is cleared', async t => {
-    const scene = await Scene.make(t)
+    const scene = await make(t)
     await ask('PATCH', `/api/v1/nodes/${vnode.name}`, { body: { spec: { unschedulable: true } }, ...MERGE })
     await scene.create()
     await scene.heldBack('vnode-cordoned')
@@ -150,53 +109,20 @@ if (controlPlane !== undefined) {
     await ask('PATCH', `/api/v1/nodes/${vnode.name}`, { body: { spec: { unschedulable: null } }, ...MERGE })
     // Another Pod shows that the VNode is open again, and that the nomination alone is in the way.
     await scene.create({ name: 'other' })
-    await unschedulable(scene.path('other'))
+    await scene.reportUnschedulable('other')
     await scene.spills('other')
-    t.equal(vnodeTolerations(await ask<StoredPod>('GET', scene.path())), 0)
+    t.equal(vnodeTolerations(await scene.get()), 0)
     await nominate(null)
     await scene.spills()
   })
-
-  /** What the scheduler writes, which is asleep. */
-  const unschedulable = (path: string) =>
-    ask('PATCH', `${path}/status`, {
-      body: {
-        status: {
-          conditions: [
-            {
-              type: 'PodScheduled',
-              status: 'False',
-              reason: 'Unschedulable',
-              lastTransitionTime: new Date().toISOString().replace(/\.\d+/, ''),
-            },
-          ],
-        },
-      },
-      contentType: 'application/strategic-merge-patch+json',
-    })
 
   for (const [reason, component] of [
     ['TriggeredScaleUp', 'cluster-autoscaler'],
     ['Nominated', 'karpenter'],
   ] as const) {
     t.test(`an autoscaler says ${reason}: fresh, it is waited for; old, it is not`, async t => {
-      const scene = await Scene.make(t)
-      const say = async (pod: StoredPod, ageMs: number) => {
-        const { name, namespace, uid } = pod.metadata
-        const time = new Date(Date.now() - ageMs).toISOString().replace(/\.\d+/, '')
-        await ask('POST', `/api/v1/namespaces/${namespace}/events`, {
-          body: {
-            metadata: { name: `${name}.${ageMs}` },
-            involvedObject: { apiVersion: 'v1', kind: 'Pod', name, namespace, uid },
-            reason,
-            type: 'Normal',
-            message: 'a test says so',
-            source: { component },
-            firstTimestamp: time,
-            lastTimestamp: time,
-          },
-        })
-      }
+      const scene = await make(t)
+      const say = (pod: StoredPod, ageMs: number) => scene.eventAbout(pod, { reason, component, ageMs })
       // Gated, so that the Event is there before the first failure.
       const gated = { spec: { schedulingGates: [{ name: 'example.com/hold' }] } }
       const open = (name: string) =>
@@ -215,7 +141,7 @@ if (controlPlane !== undefined) {
   }
 
   /** The spiller's watches are behind by some milliseconds; its own Event about a third Pod says how far it has come. */
-  const spillerHeard = async (scene: Scene, name: string) => {
+  const spillerHeard = async (scene: SpillScene, name: string) => {
     await controlPlane.waitForAll(
       `/api/v1/namespaces/${scene.namespace}/events?fieldSelector=involvedObject.name=${name}`,
       events => events.length > 0,
@@ -226,13 +152,13 @@ if (controlPlane !== undefined) {
   }
 
   t.test('a Pod group: held back', async t => {
-    const scene = await Scene.make(t)
+    const scene = await make(t)
     await scene.create({ labels: { 'scheduling.x-k8s.io/pod-group': 'training' } })
     t.match(await scene.heldBack('pod-group'), /label scheduling\.x-k8s\.io\/pod-group=training/)
   })
 
   t.test('a claim that is missing, then unbound, then bound', async t => {
-    const scene = await Scene.make(t)
+    const scene = await make(t)
     await ask('POST', DISKS, {
       body: {
         metadata: { name: 'immediate' },
@@ -283,7 +209,7 @@ if (controlPlane !== undefined) {
   t.test(
     'the VNode is not Ready, cordoned, gone: held back each time, and spilled when it is there again',
     async t => {
-      const scene = await Scene.make(t)
+      const scene = await make(t)
       await vnode.setReady(false)
       await scene.create()
       t.match(await scene.heldBack('vnode-not-ready'), /VNode .* is not Ready/)
@@ -301,7 +227,7 @@ if (controlPlane !== undefined) {
   t.test(
     'a ratio: a Pod stuck for a reason of its own does not spill while real nodes have room',
     async t => {
-      const scene = await Scene.make(t)
+      const scene = await make(t)
       const label = (node: string, disk: string | null) =>
         ask('PATCH', `/api/v1/nodes/${node}`, { body: { metadata: { labels: { disk } } }, ...MERGE })
       const containers = [makeContainer({ cpu: '800m' })]

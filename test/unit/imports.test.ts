@@ -56,7 +56,10 @@ const ALLOWED = new Map<string, readonly string[]>([
   ['scheduler', ['serving', 'rules', 'kube', 'config', 'telemetry', 'core']],
   ['bootstrap', ['eci', 'kube', 'config', 'telemetry', 'core']],
   ['approver', ['serving', 'kube', 'config', 'telemetry', 'core']],
-  ['cli', ['webhook', 'scheduler', 'approver', 'bootstrap', 'kube', 'eci', 'config', 'telemetry', 'core']],
+  [
+    'cli',
+    ['webhook', 'scheduler', 'approver', 'bootstrap', 'rules', 'kube', 'eci', 'config', 'telemetry', 'core'],
+  ],
   ['vnode.js', ['cli']],
 ])
 

@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander'
-import { repeated } from '../../config/flags.ts'
-import { addSettingsOptions, readLabels } from '../../config/settings.ts'
-import { RULES_CONFIGMAP } from '../../core/names.ts'
+import { applyEnvironment, repeated, variableOf } from '../../config/flags.ts'
+import { readLabels } from '../../config/settings.ts'
+import { VnodeError } from '../../core/errors.ts'
+import { addInstallationOptions } from '../explain/installation.ts'
 import type { ExplainOptions } from '../explain/run.ts'
 import type { Io } from '../io.ts'
 import { readSettings } from '../settings-flags.ts'
@@ -10,26 +11,35 @@ const EXAMPLES = `
 Examples:
   vnode explain -f deployment.yaml --rules rules.yaml
   vnode explain -f manifests/ --namespace ci --namespace-labels eci=true --diff
-  kubectl get deployments,namespaces -A -o yaml | vnode explain -f - --rules rules.yaml -o json`
+  kubectl get deployments,namespaces -A -o yaml | vnode explain -f - --rules rules.yaml -o json
+  vnode explain --live ci/web-7d4f5-x2x8p
+  vnode explain --live -f deployment.yaml`
 
 export function explainCommand(io: Io): Command {
   const command = new Command('explain')
-    .summary('Say what becomes of the Pods of some manifests, and why.')
+    .summary('Say what becomes of the Pods of some manifests, or of a cluster, and why.')
     .description(
-      'Say what admission does with the Pods of some manifests, and why: which rules match and which do not, where the Pods will run, what is added, and what of them ECI refuses or bills. Only the files given are read.',
+      "Say what admission does with the Pods of some manifests, and why: which rules match and which do not, where the Pods will run, what is added, and what of them ECI refuses or bills. Only the files given are read. With --live, Pods of a cluster: also whether they spill to a VNode, and what holds them back. There the rules, namespaces and VNodes are the cluster's, and the settings those of its installation, where no flag says otherwise; nothing is written.",
     )
-    .requiredOption(
-      '-f, --filename <path>',
-      'manifests: a file, a folder, or - for stdin (repeatable)',
-      repeated,
+    .argument('[pod...]', 'with --live: Pods, as NAMESPACE/POD or POD')
+    .option('--live', 'look at the cluster')
+    .option(
+      '--kubeconfig <file>',
+      'with --live: cluster (default: the one this runs in, then the usual places)',
     )
+    .option('--context <name>', 'with --live: context of the kubeconfig (default: its current one)')
+    .option('--no-installation', "with --live: leave the settings of the cluster's installation alone")
+    .option('-f, --filename <path>', 'manifests: a file, a folder, or - for stdin (repeatable)', repeated)
     .option(
       '--rules <path>',
       'rules, Namespaces and Nodes; without it, rules among the manifests, else the shipped ones (repeatable)',
       repeated,
     )
-    .option('--rules-name <name>', 'name of the rules ConfigMap', RULES_CONFIGMAP)
-    .option('-n, --namespace <name>', 'namespace of manifests that name none', 'default')
+    .option(
+      '-n, --namespace <name>',
+      'namespace of manifests and Pods that name none (--live: that of the context)',
+      'default',
+    )
     .option('--namespace-labels <labels>', 'labels that every namespace has besides, k=v,…', readLabels)
     .addOption(
       new Option(
@@ -43,9 +53,25 @@ export function explainCommand(io: Io): Command {
     .option('--all-rules', 'show all rules that do not match, not only the nearest')
     .option('--no-color', 'no colours')
     .addHelpText('after', EXAMPLES)
-  return addSettingsOptions(command).action(async () => {
+  return addInstallationOptions(command).action(async (pods: readonly string[]) => {
+    const options = command.opts<ExplainOptions & { readonly live?: boolean }>()
+    if (options.live) return await explainLive(pods, command, io)
+    if (pods.length > 0) throw namesAlone(pods)
     const settings = readSettings(command, io)
     const { runExplain } = await import('../explain/run.ts')
-    await runExplain(command.opts<ExplainOptions>(), settings, io)
+    await runExplain(options, settings, io)
+  })
+}
+
+async function explainLive(pods: readonly string[], command: Command, io: Io): Promise<void> {
+  const names = addInstallationOptions(new Command()).options.map(variableOf)
+  applyEnvironment(command, Object.fromEntries(names.map(name => [name, io.env[name]])))
+  const { runLive } = await import('../explain/live.ts')
+  await runLive(pods, command, io)
+}
+
+function namesAlone(pods: readonly string[]): VnodeError {
+  return new VnodeError('USAGE', `${pods.join(', ')}: Pods of a cluster are explained with --live`, {
+    next: 'Add --live, or name files with -f.',
   })
 }

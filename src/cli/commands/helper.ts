@@ -9,6 +9,7 @@ import {
   wholeNumber,
 } from '../../config/flags.ts'
 import { addSettingsOptions, type SettingsOptions, settingsFrom } from '../../config/settings.ts'
+import { addSpillTimes, type SpillTimesOptions, spillTimesFrom } from '../../config/spill-times.ts'
 import { VnodeError } from '../../core/errors.ts'
 import { OPS_PORT, RULES_CONFIGMAP, RULES_NAMESPACE } from '../../core/names.ts'
 import { DEFAULT_NAME, helperNames } from '../../core/rbac.ts'
@@ -20,7 +21,7 @@ import { LOG_LEVELS, type LogLevel } from '../../telemetry/logger.ts'
 import type { Io } from '../io.ts'
 import { VERSION } from '../version.ts'
 
-interface Flags extends SettingsOptions {
+interface Flags extends SettingsOptions, SpillTimesOptions {
   readonly name: string
   readonly service?: string
   readonly servicePort: number
@@ -37,8 +38,6 @@ interface Flags extends SettingsOptions {
   readonly grace: number
   readonly probeInterval: number
   readonly spill: boolean
-  readonly spillAfter: number
-  readonly spillWaitForScaleUp: number
   readonly spillRate: number
   readonly spillBurst: number
   readonly leaseDuration: number
@@ -134,25 +133,11 @@ function addCertificates(command: Command): void {
 
 function addSpill(command: Command): void {
   const { rate, burst } = DEFAULT_SPILL
-  command
-    .option(
-      '--no-spill',
-      'leave Pods that exist alone: none of them goes to a VNode later than at its creation',
-    )
-    .addOption(
-      durationOption(
-        '--spill-after <duration>',
-        'how long a real node has to take a Pod, where its rule does not say spillAfter',
-        '0s',
-      ),
-    )
-    .addOption(
-      durationOption(
-        '--spill-wait-for-scale-up <duration>',
-        'how long an autoscaler has to make a node for a Pod once it says that it does',
-        '10m',
-      ),
-    )
+  command.option(
+    '--no-spill',
+    'leave Pods that exist alone: none of them goes to a VNode later than at its creation',
+  )
+  addSpillTimes(command)
     .option('--spill-rate <n>', 'spills a second; ECI limits creations', wholeNumber(1, MOST_SPILLS), rate)
     .option('--spill-burst <n>', 'spills at once', wholeNumber(1, MOST_SPILLS), burst)
 }
@@ -253,13 +238,7 @@ function helperSettings(flags: Flags): HelperSettings {
 }
 
 function spillSettings(flags: Flags): SpillProgramSettings {
-  const {
-    spillAfter: afterMs,
-    spillWaitForScaleUp: waitForScaleUpMs,
-    spillRate: rate,
-    spillBurst: burst,
-  } = flags
-  return { afterMs, waitForScaleUpMs, rate, burst }
+  return { ...spillTimesFrom(flags), rate: flags.spillRate, burst: flags.spillBurst }
 }
 
 function targetOf({ service, servicePort, webhookUrl, installNamespace }: Flags, fallback: string): Target {

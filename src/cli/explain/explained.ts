@@ -13,7 +13,14 @@ import type { Labels } from '../../core/selector/requirement.ts'
 import { RuleSet } from '../../core/selector/rule-set.ts'
 import type { Settings } from '../../core/settings.ts'
 import { VnodeSet } from '../../core/vnode/vnode-set.ts'
-import { type CompiledFiles, compileRuleFiles, holdsRules, type RuleFile } from '../rule-files.ts'
+import {
+  type CompiledFiles,
+  compileRuleFiles,
+  type FileProblem,
+  holdsRules,
+  type RuleFile,
+} from '../rule-files.ts'
+import type { LivePod } from './live-cluster.ts'
 
 export interface ExplainInput {
   readonly manifests: readonly RuleFile[]
@@ -23,6 +30,25 @@ export interface ExplainInput {
   readonly defaultNamespace: string
   /** Labels that every namespace has besides those of its Namespace object. */
   readonly namespaceLabels: Labels
+  /** In place of `rules` and of rules among the manifests. */
+  readonly cluster?: ClusterFacts
+}
+
+/** What a cluster has in force. */
+export interface ClusterFacts {
+  readonly environment: RuledEnvironment
+  readonly problems: readonly FileProblem[]
+  /** Those that the manifests are for. */
+  readonly namespaces: readonly NamespaceFacts[]
+  readonly introduction: ClusterIntroduction
+}
+
+export interface ClusterIntroduction {
+  readonly server: string
+  /** Where the settings are from. */
+  readonly settings: string
+  /** What is to be known of all answers. */
+  readonly notes: readonly string[]
 }
 
 /** One workload with what becomes of its Pods; a Pod of a shape that no apiserver takes has a fault instead. */
@@ -31,30 +57,28 @@ export interface Item {
   readonly workload: Workload
   readonly explanation?: Explanation
   readonly fault?: string
+  /** Of a Pod that a cluster has. */
+  readonly live?: LivePod
 }
 
 export interface Explained {
   readonly items: readonly Item[]
-  readonly rules: CompiledFiles
+  readonly rules: Pick<CompiledFiles, 'rules' | 'problems'>
   /** Files the rules are from; none when they are the shipped ones. */
   readonly ruleFiles: readonly string[]
   /** Namespaces of items whose labels rules look at, but that nothing says the labels of. */
   readonly unknownNamespaces: readonly string[]
   /** How many objects no Pods come from, by kind. */
   readonly ignored: ReadonlyMap<string, number>
+  readonly cluster?: ClusterIntroduction
 }
 
 export function explainInput(input: ExplainInput): Explained {
-  const { manifests, settings } = input
-  const ruleFiles = ruleFilesOf(input)
-  const rules = compileRuleFiles(ruleFiles.length > 0 ? ruleFiles : [SHIPPED], settings)
+  const { manifests, cluster } = input
+  const { ruleFiles, rules, environment } = cluster === undefined ? filesBasis(input) : clusterBasis(cluster)
   const documents = [...input.rules, ...manifests].map(one => one.documents)
-  const environment: RuledEnvironment = {
-    settings,
-    rules: new RuleSet(rules.rules),
-    vnodes: new VnodeSet(documents.flatMap(one => one.vnodes)),
-  }
-  const known = new Map(documents.flatMap(one => one.namespaces).map(({ name, labels }) => [name, labels]))
+  const namespaces = [...(cluster?.namespaces ?? []), ...documents.flatMap(one => one.namespaces)]
+  const known = new Map(namespaces.map(({ name, labels }) => [name, labels]))
   const namespaceOf = (name: string): NamespaceFacts => ({
     name,
     labels: new Map([...(known.get(name) ?? namespaceLabels(name, new Map())), ...input.namespaceLabels]),
@@ -68,7 +92,35 @@ export function explainInput(input: ExplainInput): Explained {
       ? namespacesOf(workloads).filter(name => !known.has(name) && input.namespaceLabels.size === 0)
       : [],
     ignored,
+    ...(cluster === undefined ? {} : { cluster: cluster.introduction }),
   }
+}
+
+interface Basis {
+  readonly ruleFiles: readonly RuleFile[]
+  readonly rules: Explained['rules']
+  readonly environment: RuledEnvironment
+}
+
+function filesBasis(input: ExplainInput): Basis {
+  const { settings, manifests } = input
+  const ruleFiles = ruleFilesOf(input)
+  const rules = compileRuleFiles(ruleFiles.length > 0 ? ruleFiles : [SHIPPED], settings)
+  const vnodes = [...input.rules, ...manifests].flatMap(one => one.documents.vnodes)
+  const environment = { settings, rules: new RuleSet(rules.rules), vnodes: new VnodeSet(vnodes) }
+  return { ruleFiles, rules, environment }
+}
+
+function clusterBasis({ environment, problems }: ClusterFacts): Basis {
+  return { ruleFiles: [], rules: { rules: environment.rules.rules, problems }, environment }
+}
+
+/** The namespaces that the workloads of some manifests are for. */
+export function namespacesOfManifests(
+  manifests: readonly RuleFile[],
+  defaultNamespace: string,
+): readonly string[] {
+  return namespacesOf(sortManifests({ manifests, defaultNamespace }, []).workloads)
 }
 
 const SHIPPED: RuleFile = {
@@ -90,7 +142,7 @@ interface FoundWorkload {
 }
 
 function sortManifests(
-  { manifests, defaultNamespace }: ExplainInput,
+  { manifests, defaultNamespace }: Pick<ExplainInput, 'manifests' | 'defaultNamespace'>,
   ruleFiles: readonly RuleFile[],
 ): {
   readonly workloads: readonly FoundWorkload[]
@@ -135,7 +187,7 @@ function explainWorkload(
 }
 
 /** The label with a namespace's name is always known. */
-function looksAtNamespaces({ rules }: CompiledFiles): boolean {
+function looksAtNamespaces({ rules }: Explained['rules']): boolean {
   return rules.some(rule => rule.namespaceSelector?.some(({ key }) => key !== LABEL_NAMESPACE_NAME))
 }
 

@@ -3,12 +3,15 @@ import type { Explanation } from '../../core/explain/explanation.ts'
 import type { Rule } from '../../core/selector/rule.ts'
 import { problemJson } from '../problem-text.ts'
 import type { Explained, Item } from './explained.ts'
+import { liveJson } from './live-text.ts'
 
-export function explainedJson({ items, rules, ruleFiles, unknownNamespaces, ignored }: Explained): unknown {
+export function explainedJson(explained: Explained): unknown {
+  const { items, rules, ruleFiles, unknownNamespaces, ignored, cluster } = explained
   return {
+    ...(cluster === undefined ? {} : { cluster }),
     rules: {
       files: ruleFiles,
-      areShipped: ruleFiles.length === 0,
+      areShipped: ruleFiles.length === 0 && cluster === undefined,
       names: rules.rules.map(rule => rule.name),
       problems: rules.problems.map(problemJson),
     },
@@ -18,7 +21,7 @@ export function explainedJson({ items, rules, ruleFiles, unknownNamespaces, igno
   }
 }
 
-function itemJson({ file, workload, explanation, fault }: Item): unknown {
+function itemJson({ file, workload, explanation, fault, live }: Item): unknown {
   const { kind, name, namespace } = workload
   return {
     file,
@@ -26,6 +29,7 @@ function itemJson({ file, workload, explanation, fault }: Item): unknown {
     namespace,
     name,
     ...(explanation === undefined ? { fault } : explanationJson(explanation)),
+    ...(live === undefined ? {} : { live: liveJson(live, name) }),
   }
 }
 

@@ -14,7 +14,7 @@ import { explainedJson } from './json.ts'
 import { renderIgnored, renderIntroduction, renderItem, renderSummary, titleOf } from './text.ts'
 
 export interface ExplainOptions {
-  readonly filename: readonly string[]
+  readonly filename?: readonly string[]
   readonly rules?: readonly string[]
   readonly rulesName: string
   readonly namespace: string
@@ -26,6 +26,10 @@ export interface ExplainOptions {
 }
 
 export async function runExplain(options: ExplainOptions, settings: Settings, io: Io): Promise<void> {
+  if ((options.filename ?? []).length === 0)
+    throw new VnodeError('USAGE', 'there is nothing to explain: neither a file nor a Pod of a cluster', {
+      next: 'Name manifests with -f FILE, or Pods with --live NAMESPACE/POD.',
+    })
   checkOptions(options)
   const manifests = await readManifests(options, io)
   const rules = readable(readRuleFiles(await readInputs(options.rules ?? [], io), options.rulesName), io)
@@ -36,12 +40,17 @@ export async function runExplain(options: ExplainOptions, settings: Settings, io
     defaultNamespace: options.namespace,
     namespaceLabels: options.namespaceLabels ?? new Map(),
   })
+  report(explained, options, io)
+}
+
+/** Prints what was explained. Throws {@link ExitStatus} where something was not. */
+export function report(explained: Explained, options: ExplainOptions, io: Io): void {
   tellProblems(explained, io)
   write(explained, options, io)
   tellFaults(explained, options, io)
 }
 
-function checkOptions({ filename, rules = [], diff, output }: ExplainOptions): void {
+export function checkOptions({ filename = [], rules = [], diff, output }: ExplainOptions): void {
   if (diff && output !== 'text')
     throw new VnodeError('USAGE', `--diff is for -o text, and this is -o ${output}`, {
       next: 'Leave one of them out; -o yaml prints the Pods as they will be.',
@@ -50,9 +59,13 @@ function checkOptions({ filename, rules = [], diff, output }: ExplainOptions): v
     throw new VnodeError('USAGE', 'standard input (-) can be read only once')
 }
 
-async function readManifests({ filename, rulesName }: ExplainOptions, io: Io): Promise<readonly RuleFile[]> {
+/** Of no file, nothing. */
+export async function readManifests(
+  { filename = [], rulesName }: ExplainOptions,
+  io: Io,
+): Promise<readonly RuleFile[]> {
   const files = readable(readRuleFiles(await readInputs(filename, io), rulesName), io)
-  if (!files.every(isEmptyFile)) return files
+  if (filename.length === 0 || !files.every(isEmptyFile)) return files
   throw new VnodeError(
     'BAD_FILE',
     `there is nothing to explain in ${files.map(file => file.path).join(', ')}`,
@@ -73,9 +86,11 @@ function readable(files: readonly RuleFile[], io: Io): readonly RuleFile[] {
 
 const LAST_GOOD = 'A cluster does not apply a ConfigMap with errors: its last good rules stay in force.'
 
-function tellProblems({ rules, ruleFiles }: Explained, io: Io): void {
+function tellProblems({ rules, ruleFiles, cluster }: Explained, io: Io): void {
   const errors = rules.problems.filter(isError)
   for (const problem of errors) io.stderr(renderFileProblem(problem, PLAIN))
+  // What of them is in force is for the cluster to say.
+  if (cluster !== undefined) return
   if (errors.length > 0) {
     io.stderr(`vnode: explained with the valid rules only (${rules.rules.length}). ${LAST_GOOD}\n`)
   }

@@ -6,7 +6,8 @@ import type { Workload } from '../../core/explain/workload.ts'
 import type { Paint, Style } from '../paint.ts'
 import { plainText, shortText } from '../plain-text.ts'
 import { counted } from '../problem-text.ts'
-import type { Explained, Item } from './explained.ts'
+import type { ClusterIntroduction, Explained, Item } from './explained.ts'
+import { liveSections, placeTitle, type Section, stateOf } from './live-text.ts'
 
 export interface TextOptions {
   readonly paint: Paint
@@ -15,17 +16,20 @@ export interface TextOptions {
   readonly showsAllRules: boolean
 }
 
-/** A titled part of a block, line by line. */
-type Section = readonly [title: string, lines: readonly string[]]
-
-export function renderIntroduction({ rules, ruleFiles, unknownNamespaces }: Explained): string {
+export function renderIntroduction({ rules, ruleFiles, unknownNamespaces, cluster }: Explained): string {
   const count = counted(rules.rules.length, 'rule')
+  if (cluster !== undefined) return renderCluster(count, cluster)
   const source =
     ruleFiles.length === 0
       ? `${count}: those that are shipped, since the input has none`
       : `${count} from ${ruleFiles.join(', ')}`
   const notes = unknownNamespaces.length === 0 ? '' : `${unknownNote(unknownNamespaces)}\n`
   return `${source}.\n${notes}\n`
+}
+
+function renderCluster(count: string, { server, settings, notes }: ClusterIntroduction): string {
+  const lines = [`${count} in force at ${server}, by the settings ${settings}.`, ...notes]
+  return `${lines.map(line => `${plainText(line)}\n`).join('')}\n`
 }
 
 /** Of a whole cluster's namespaces the first few say enough. */
@@ -41,10 +45,11 @@ function unknownNote(namespaces: readonly string[]): string {
 
 export function renderItem(item: Item, options: TextOptions): string {
   const { paint } = options
-  const { file, explanation, fault } = item
-  const head = `${paint('bold', titleOf(item))}  ${paint('dim', file)}\n`
+  const { file, explanation, fault, live } = item
+  const place = live === undefined ? file : `${file}  ${plainText(stateOf(live))}`
+  const head = `${paint('bold', titleOf(item))}  ${paint('dim', place)}\n`
   if (explanation === undefined) return `${head}${renderSections([['fault', [fault ?? '']]], paint)}\n`
-  return `${head}${renderSections(sectionsOf(explanation, item.workload, options), paint)}\n`
+  return `${head}${renderSections(sectionsOf(explanation, item, options), paint)}\n`
 }
 
 /** `Deployment ci/web` */
@@ -75,21 +80,36 @@ const PLACE_STYLES = {
   real: 'bold',
 } as const satisfies Record<string, Style>
 
-function sectionsOf(explanation: Explanation, workload: Workload, options: TextOptions): readonly Section[] {
+function sectionsOf(
+  explanation: Explanation,
+  { workload, live }: Item,
+  options: TextOptions,
+): readonly Section[] {
   const { whereabouts, added, addedOnVnode, kept, isOverBudget } = explanation
   const { paint } = options
   const place = paint(PLACE_STYLES[whereabouts.code], plainText(whereabouts.place))
-  const note = whereabouts.note === undefined ? [] : wrap(plainText(whereabouts.note), options.width - INDENT)
+  const lines = (text: string) => wrap(plainText(text), options.width - INDENT)
+  const note = whereabouts.note === undefined ? [] : lines(whereabouts.note)
+  const wrapped = ([title, texts]: Section): Section => [title, texts.flatMap(lines)]
   return [
-    ['runs on', [place, ...note]],
+    [live === undefined ? 'runs on' : placeTitle(live), [place, ...note]],
     becauseSection(explanation, workload),
     ['rules', ruleLines(explanation.rules, options)],
+    ...(live === undefined ? [] : liveSections(live, explanation, workload.name).map(wrapped)),
     ['adds', additionLines(added, paint)],
     [
       'adds',
-      added.length === 0 && explanation.decision.outcome === 'placed'
+      added.length === 0 && explanation.decision.outcome === 'placed' && live === undefined
         ? ['nothing more: it is all there']
         : [],
+    ],
+    // A mark is no reason to make a Pod anew.
+    [
+      'made anew',
+      additionLines(
+        (live?.anew ?? []).filter(({ what }) => what !== 'mark'),
+        paint,
+      ),
     ],
     [
       'leaves out',

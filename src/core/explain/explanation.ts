@@ -14,6 +14,7 @@ import type { Decision, NamespaceFacts, RuledEnvironment } from '../policy/decid
 import { type Effect, isEmptyEffect } from '../selector/effect.ts'
 import { mismatchOf, type Rule, renderMismatch, type Subject } from '../selector/rule.ts'
 import type { RuleMatches } from '../selector/rule-set.ts'
+import type { Precondition } from '../spill/spill-patch.ts'
 import { type Whereabouts, whereaboutsOf } from './whereabouts.ts'
 
 export interface RuleVerdict {
@@ -60,7 +61,7 @@ export interface Explanation {
   /** What ECI will refuse, bill or ignore; only of a Pod that may go there. */
   readonly advice: readonly Advice[]
   /** Of the Pod; of a DaemonSet that is fenced, of the DaemonSet. */
-  readonly patch: readonly AddOperation[]
+  readonly patch: readonly (AddOperation | Precondition)[]
   readonly result: Record<string, unknown>
   /** What admission does with the DaemonSet itself. */
   readonly fence?: Pick<DaemonSetAdmission, 'outcome' | 'reason'>
@@ -91,7 +92,7 @@ export function explainPod(
     decision,
     whereabouts,
     rules: decision.outcome === 'skipped' ? [] : environment.rules.rules.map(rule => verdictOn(rule, look)),
-    added: inOrder(patch.flatMap(operation => additionsOf(operation, before, look.matches))),
+    added: additionsIn(patch, before, look.matches),
     addedOnVnode: addedLater(mutation, before, look.matches),
     isOverBudget: mutation.additions?.isOverBudget === true,
     kept: keptOf(decision, before, look.matches),
@@ -101,7 +102,7 @@ export function explainPod(
   }
 }
 
-function subjectOf({ labels }: PodFacts, namespace: NamespaceFacts): Subject {
+export function subjectOf({ labels }: PodFacts, namespace: NamespaceFacts): Subject {
   return { labels, namespace: namespace.name, namespaceLabels: namespace.labels }
 }
 
@@ -154,6 +155,15 @@ function idleReason(rule: Rule, { decision, matches, firstSelector }: Look): str
     return `matches, but of Selectors only the first counts: ${firstSelector?.name}`
   }
   return `matches, but ${matches.scheduling?.name} comes first`
+}
+
+/** What a patch of this Pod adds, in words. */
+export function additionsIn(
+  patch: readonly AddOperation[],
+  pod: PodFacts,
+  matches: RuleMatches,
+): readonly Addition[] {
+  return inOrder(patch.flatMap(operation => additionsOf(operation, pod, matches)))
 }
 
 const ORDER: readonly Addition['what'][] = [

@@ -34,7 +34,7 @@ function boundWhereabouts(nodeName: string, { vnodes }: RuledEnvironment): Where
 }
 
 /** Of a Pod that nothing is added to. */
-function ownWhereabouts(pod: PodFacts, environment: RuledEnvironment): Whereabouts {
+export function ownWhereabouts(pod: PodFacts, environment: RuledEnvironment): Whereabouts {
   if (goesByItself(pod, environment)) {
     return {
       ...A_VNODE,

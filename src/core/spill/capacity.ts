@@ -23,6 +23,9 @@ export interface Usage {
   readonly memory: bigint
 }
 
+/** The field selector of the Pods that {@link Capacity} counts. */
+export const BOUND_AND_RUNNING = 'spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed'
+
 /** Reads a bound Pod of the API. */
 export function usageOf(raw: unknown): Usage {
   const pod = asRecord(raw)

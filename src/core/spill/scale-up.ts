@@ -24,6 +24,11 @@ export function scaleUpOf(raw: unknown): ScaleUp | undefined {
   return known.length === 0 ? undefined : { uid, atMs: Math.max(...known) }
 }
 
+/** How long ago it was said. A clock that is ahead of ours must not make an Event fresh for longer than it can be. */
+export function scaleUpAge(atMs: number | undefined, nowMs: number): number | undefined {
+  return atMs === undefined ? undefined : Math.max(0, nowMs - atMs)
+}
+
 function timeOf(text: unknown): number[] {
   const time = Date.parse(asString(text) ?? '')
   return Number.isNaN(time) ? [] : [time]

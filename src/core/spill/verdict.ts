@@ -63,7 +63,8 @@ export interface SpillSituation {
   readonly scaleUpAgeMs?: number | undefined
   /** What is wrong with a claim of the Pod's namespace; 'not-loaded' while that is not known. */
   readonly claimFault: (name: string) => ClaimFault | 'not-loaded' | undefined
-  readonly vnodes: readonly NodeState[]
+  /** Undefined while they are not known. */
+  readonly vnodes: readonly NodeState[] | undefined
   /** Undefined while it is not known. */
   readonly share: (tolerations: readonly Toleration[]) => Share | undefined
 }
@@ -187,6 +188,7 @@ function scalingUp(
 /** Why no VNode could take the Pod after the spill; undefined if one could. */
 function vnodeHold({ facts }: PendingPod, { vnodes, environment }: SpillSituation): Hold | undefined {
   const tolerations = [...facts.tolerations, environment.settings.toleration]
+  if (vnodes === undefined) return notLoaded('the nodes')
   if (vnodes.length === 0) return { code: 'vnode-absent', reason: 'there is no VNode' }
   const fitting = vnodes.filter(vnode => admits(facts, vnode))
   if (fitting.length === 0)

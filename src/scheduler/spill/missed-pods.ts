@@ -3,6 +3,7 @@ import { messageOf } from '../../core/errors.ts'
 import { ANNOTATION_RULES, MISSED_MANAGER } from '../../core/names.ts'
 import { type Missed, missedOf } from '../../core/spill/missed.ts'
 import { type PendingPod, pendingPod } from '../../core/spill/pending-pod.ts'
+import { lostOnNode } from '../../core/spill/words.ts'
 import type { KubeClient } from '../../kube/api.ts'
 import { Backoff } from '../../kube/backoff.ts'
 import { type Clock, sleep } from '../../kube/clock.ts'
@@ -115,7 +116,7 @@ export class MissedPods {
     const { vnodes } = this.#options.world.environment
     // On a VNode it gets the rest; without a node it was somebody else who changed it.
     if (lost === undefined || nodeName === undefined || vnodes.hasName(nodeName)) return {}
-    return { lost: `it runs on the real node ${nodeName}` }
+    return { lost: lostOnNode(nodeName) }
   }
 
   #missed(pod: PendingPod): Missed | undefined {

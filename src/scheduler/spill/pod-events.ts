@@ -3,6 +3,7 @@ import type { Advice } from '../../core/eci/pod-advice.ts'
 import type { Tracked } from '../../core/spill/book.ts'
 import type { PendingPod } from '../../core/spill/pending-pod.ts'
 import type { HeldCode } from '../../core/spill/verdict.ts'
+import { heldWords, missedWords, spilledWords } from '../../core/spill/words.ts'
 import type { EventRecord, EventSubject, EventWriter } from '../../kube/event.ts'
 import type { SpillMetrics } from '../../telemetry/helper-metrics.ts'
 import type { Logger } from '../../telemetry/logger.ts'
@@ -33,7 +34,7 @@ export class PodEvents {
     this.#emit(pod, {
       type: HARMLESS.includes(code) ? 'Normal' : 'Warning',
       reason: 'SpillHeldBack',
-      message: `rule ${rule.name} lets it go to a VNode, but not now (${code}): ${reason}`,
+      message: heldWords(verdict),
       key: code,
     })
   }
@@ -45,7 +46,7 @@ export class PodEvents {
     this.#emit(pod, {
       type: 'Normal',
       reason: 'Spilled',
-      message: `rule ${rule} lets it go to a VNode from now on: no real node can take it`,
+      message: spilledWords(rule),
       key: 'spilled',
     })
   }
@@ -80,7 +81,7 @@ export class PodEvents {
       involved: owner,
       type: 'Warning',
       reason: 'WebhookMissed',
-      message: `rule ${rule} is about Pod ${pod.name}, which was created without the webhook, or before the rule: ${lost}`,
+      message: missedWords({ rule, lost }, pod.name),
       key: 'missed',
     })
   }

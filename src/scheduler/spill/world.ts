@@ -1,7 +1,7 @@
 /** The cluster as far as spills depend on it, followed by list and watch, and the verdict on one Pod by what is known now. */
 import { messageOf } from '../../core/errors.ts'
 import type { NamespaceFacts, RuledEnvironment } from '../../core/policy/decide.ts'
-import { Capacity, type Usage, usageOf } from '../../core/spill/capacity.ts'
+import { BOUND_AND_RUNNING, Capacity, type Usage, usageOf } from '../../core/spill/capacity.ts'
 import {
   type ClaimFault,
   type ClaimState,
@@ -11,7 +11,7 @@ import {
 } from '../../core/spill/claim.ts'
 import { type NodeState, nodeState } from '../../core/spill/node-state.ts'
 import { type PendingPod, pendingPod } from '../../core/spill/pending-pod.ts'
-import { SCALE_UP_REASONS, type ScaleUp, scaleUpOf } from '../../core/spill/scale-up.ts'
+import { SCALE_UP_REASONS, type ScaleUp, scaleUpAge, scaleUpOf } from '../../core/spill/scale-up.ts'
 import { type SpillSettings, type SpillVerdict, spillVerdict } from '../../core/spill/verdict.ts'
 import type { KubeClient } from '../../kube/api.ts'
 import { resourcePath } from '../../kube/path.ts'
@@ -37,7 +37,6 @@ export interface SpillWorldOptions {
 }
 
 const PODS = resourcePath({ version: 'v1', plural: 'pods' })
-const RUNNING = 'status.phase!=Succeeded,status.phase!=Failed'
 
 /** What all reflectors have in common, whatever they hold. */
 export type Watched = Pick<Reflector<unknown>, 'start' | 'stop' | 'synced' | 'state' | 'lastError'>
@@ -120,14 +119,12 @@ export class SpillWorld {
   /** The verdict by what is known now. */
   judge(pod: PendingPod, waitedMs: number): SpillVerdict {
     const { settings, today = () => new Date() } = this.#options
-    const scaleUpAt = this.#scaleUps.get(pod.uid)
     return spillVerdict(pod, {
       namespace: this.namespaceOf(pod.namespace),
       environment: this.environment,
       settings,
       waitedMs,
-      // A clock that is ahead of ours must not make an Event fresh for longer than it can be.
-      scaleUpAgeMs: scaleUpAt === undefined ? undefined : Math.max(0, today().getTime() - scaleUpAt),
+      scaleUpAgeMs: scaleUpAge(this.#scaleUps.get(pod.uid), today().getTime()),
       claimFault: name => this.#claimFault(pod.namespace, name),
       vnodes: [...this.#vnodes.values()],
       share: tolerations => {
@@ -227,7 +224,7 @@ export class SpillWorld {
   #watchUsage(): Reflector<Usage> {
     return this.reflect<Usage>('pods of nodes', {
       path: PODS,
-      fieldSelector: `spec.nodeName!=,${RUNNING}`,
+      fieldSelector: BOUND_AND_RUNNING,
       keep: raw => this.#shared(usageOf(raw)),
       onChange: ({ type, value, previous }) => {
         if (previous !== undefined) this.#capacity.remove(previous)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { scaleUpOf } from '../../../../src/core/spill/scale-up.ts'
+import { scaleUpAge, scaleUpOf } from '../../../../src/core/spill/scale-up.ts'
 
 const involvedObject = { kind: 'Pod', uid: 'u' }
 const at = (second: number) => Date.UTC(2026, 4, 6, 7, 8, second)
@@ -42,3 +42,9 @@ const cases: Readonly<Record<string, readonly [unknown, object | undefined]>> = 
 }
 for (const [name, [event, expected]] of Object.entries(cases))
   t.test(`an Event ${name}`, async t => t.strictSame(scaleUpOf(event), expected))
+
+t.test('how long ago it was said; by a clock that is ahead, just now', async t => {
+  t.equal(scaleUpAge(1_000, 4_000), 3_000)
+  t.equal(scaleUpAge(4_000, 1_000), 0)
+  t.equal(scaleUpAge(undefined, 1_000), undefined)
+})
