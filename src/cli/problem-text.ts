@@ -1,13 +1,15 @@
 /** Problems of files, one line each, in the form that editors and terminals make a link of: `file:line:column: severity: …`. */
 import { type Problem, renderProblem } from '../core/selector/problem.ts'
 import type { Paint } from './paint.ts'
+import { plainText } from './plain-text.ts'
 import type { FileProblem } from './rule-files.ts'
 
 export function renderFileProblem({ file, problem }: FileProblem, paint: Paint): string {
   const { line, column, ...rest } = problem
-  const place = line === undefined || column === undefined ? file : `${file}:${line}:${column}`
+  const name = plainText(file)
+  const place = line === undefined || column === undefined ? name : `${name}:${line}:${column}`
   const severity = paint(problem.severity === 'error' ? 'red' : 'yellow', problem.severity)
-  return `${paint('bold', place)}: ${severity}: ${renderProblem(rest)}\n`
+  return `${paint('bold', place)}: ${severity}: ${plainText(renderProblem(rest))}\n`
 }
 
 export function isError({ problem }: FileProblem): boolean {

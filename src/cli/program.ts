@@ -19,6 +19,7 @@ import { updateCommand } from './commands/update.ts'
 import { versionCommand } from './commands/version.ts'
 import { webhookCommand } from './commands/webhook.ts'
 import { ExitStatus, type Io } from './io.ts'
+import { plainLines } from './plain-text.ts'
 import { VERSION } from './version.ts'
 
 export const EXIT = { done: 0, fault: 1, usage: 2 } as const
@@ -92,11 +93,11 @@ function statusOf(error: unknown, io: Io): number {
   // Commander has printed the help or its complaint already; it says 1 for the latter.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
   if (error instanceof VnodeError) {
-    io.stderr(`vnode: ${error.message}\n`)
-    if (error.next !== undefined) io.stderr(`${error.next}\n`)
+    io.stderr(plainLines(`vnode: ${error.message}\n`))
+    if (error.next !== undefined) io.stderr(plainLines(`${error.next}\n`))
     return error.isUserError ? EXIT.usage : EXIT.fault
   }
-  io.stderr(`vnode: internal error: ${messageOf(error)}\n`)
+  io.stderr(plainLines(`vnode: internal error: ${messageOf(error)}\n`))
   if (io.env.VNODE_DEBUG && error instanceof Error) io.stderr(`${error.stack}\n`)
   else io.stderr('This is a bug. Set VNODE_DEBUG=1 to see where it comes from, and report it.\n')
   return EXIT.fault

@@ -6,6 +6,7 @@ import { readInputs, STDIN } from '../input.ts'
 import { ExitStatus, type Io } from '../io.ts'
 import { renderManifest } from '../manifest.ts'
 import { PLAIN, painter } from '../paint.ts'
+import { plainLines, plainText } from '../plain-text.ts'
 import { counted, isError, renderFileProblem } from '../problem-text.ts'
 import { isEmptyFile, isUnreadable, type RuleFile, readRuleFiles, unreadableProblems } from '../rule-files.ts'
 import { renderDiff } from './diff.ts'
@@ -97,13 +98,14 @@ function tellProblems({ rules, ruleFiles, cluster }: Explained, io: Io): void {
   const warnings = rules.problems.length - errors.length
   if (warnings === 0) return
   io.stderr(
-    `vnode: ${counted(warnings, 'warning')} about the rules: see "vnode rules check ${ruleFiles.join(' ')}".\n`,
+    `vnode: ${counted(warnings, 'warning')} about the rules: see "vnode rules check ${plainText(ruleFiles.join(' '))}".\n`,
   )
 }
 
 function write(explained: Explained, options: ExplainOptions, io: Io): void {
   if (options.output === 'text') writeText(explained, options, io)
-  else if (options.output === 'json') io.stdout(`${JSON.stringify(explainedJson(explained), null, 2)}\n`)
+  else if (options.output === 'json')
+    io.stdout(plainLines(`${JSON.stringify(explainedJson(explained), null, 2)}\n`))
   else {
     for (const item of explained.items) io.stdout(options.output === 'yaml' ? yamlOf(item) : patchOf(item))
     io.stderr(renderIgnored(explained))
@@ -111,11 +113,11 @@ function write(explained: Explained, options: ExplainOptions, io: Io): void {
 }
 
 function yamlOf(item: Item): string {
-  return `---\n# ${titleOf(item)}, ${item.file}\n${renderManifest(item.explanation?.result ?? item.workload.pod)}`
+  return `---\n# ${titleOf(item)}, ${plainText(item.file)}\n${renderManifest(item.explanation?.result ?? item.workload.pod)}`
 }
 
 function patchOf({ explanation }: Item): string {
-  return `${JSON.stringify(explanation?.patch ?? [])}\n`
+  return plainLines(`${JSON.stringify(explanation?.patch ?? [])}\n`)
 }
 
 function writeText(explained: Explained, options: ExplainOptions, io: Io): void {
@@ -135,6 +137,6 @@ function writeText(explained: Explained, options: ExplainOptions, io: Io): void 
 function tellFaults({ items }: Explained, { output }: ExplainOptions, io: Io): void {
   const faults = items.filter(item => item.fault !== undefined)
   for (const item of output === 'text' ? [] : faults)
-    io.stderr(`vnode: ${item.file}: ${titleOf(item)}: ${item.fault}\n`)
+    io.stderr(`vnode: ${plainText(`${item.file}: ${titleOf(item)}: ${item.fault}`)}\n`)
   if (faults.length > 0) throw new ExitStatus(1)
 }

@@ -22,7 +22,7 @@ export function renderIntroduction({ rules, ruleFiles, unknownNamespaces, cluste
   const source =
     ruleFiles.length === 0
       ? `${count}: those that are shipped, since the input has none`
-      : `${count} from ${ruleFiles.join(', ')}`
+      : `${count} from ${plainText(ruleFiles.join(', '))}`
   const notes = unknownNamespaces.length === 0 ? '' : `${unknownNote(unknownNamespaces)}\n`
   return `${source}.\n${notes}\n`
 }
@@ -37,7 +37,7 @@ const NAMESPACES_SHOWN = 5
 
 function unknownNote(namespaces: readonly string[]): string {
   const more = namespaces.length - NAMESPACES_SHOWN
-  const list = namespaces.slice(0, NAMESPACES_SHOWN).join(', ')
+  const list = plainText(namespaces.slice(0, NAMESPACES_SHOWN).join(', '))
   const who =
     namespaces.length === 1 ? `namespace ${list}` : `namespaces ${list}${more > 0 ? ` and ${more} more` : ''}`
   return `Some rules look at namespace labels, and those of ${who} are unknown: add Namespace objects to the input, or --namespace-labels k=v.`
@@ -46,9 +46,10 @@ function unknownNote(namespaces: readonly string[]): string {
 export function renderItem(item: Item, options: TextOptions): string {
   const { paint } = options
   const { file, explanation, fault, live } = item
-  const place = live === undefined ? file : `${file}  ${plainText(stateOf(live))}`
+  const place = plainText(live === undefined ? file : `${file}  ${stateOf(live)}`)
   const head = `${paint('bold', titleOf(item))}  ${paint('dim', place)}\n`
-  if (explanation === undefined) return `${head}${renderSections([['fault', [fault ?? '']]], paint)}\n`
+  if (explanation === undefined)
+    return `${head}${renderSections([['fault', [plainText(fault ?? '')]]], paint)}\n`
   return `${head}${renderSections(sectionsOf(explanation, item, options), paint)}\n`
 }
 
@@ -119,7 +120,7 @@ function sectionsOf(
     [
       'keeps',
       kept.map(({ what, key, has, wanted, rule }) => {
-        const source = paint('dim', `(rule ${rule} wants ${shortText(wanted)})`)
+        const source = paint('dim', `(rule ${plainText(rule)} wants ${shortText(wanted)})`)
         return `${what} ${shortText(`${key}=${has}`)}  ${source}`
       }),
     ],
@@ -136,7 +137,9 @@ function becauseSection({ decision, whereabouts }: Explanation, { kind }: Worklo
       return [
         'because',
         [
-          `rule ${decision.rule.name} matches with policy ${decision.policy.kind}, but the Pod is left alone: ${plainText(decision.reason)}`,
+          plainText(
+            `rule ${decision.rule.name} matches with policy ${decision.policy.kind}, but the Pod is left alone: ${decision.reason}`,
+          ),
         ],
       ]
     case 'real-nodes':
@@ -144,7 +147,11 @@ function becauseSection({ decision, whereabouts }: Explanation, { kind }: Worklo
         ? ['because', [plainText(decision.reason)]]
         : [
             'although',
-            [`rule ${decision.rule.name} is to keep it on real nodes: that rule only adds nothing`],
+            [
+              plainText(
+                `rule ${decision.rule.name} is to keep it on real nodes: that rule only adds nothing`,
+              ),
+            ],
           ]
     default:
       return ['because', [plainText(decision.reason)]]
@@ -160,9 +167,9 @@ function ruleLines(verdicts: readonly RuleVerdict[], { paint, showsAllRules }: T
   const misses = verdicts.filter(one => !one.matches).sort((a, b) => b.met - a.met)
   const nearest = new Set(showsAllRules ? misses : misses.slice(0, MISSES_SHOWN))
   const shown = verdicts.filter(one => one.matches || nearest.has(one))
-  const width = Math.min(NAME_WIDTH, Math.max(0, ...shown.map(one => one.rule.name.length)))
+  const width = Math.min(NAME_WIDTH, Math.max(0, ...shown.map(one => plainText(one.rule.name).length)))
   const lines = shown.map(({ rule, matches, applies, reason }) => {
-    const line = `${rule.name.padEnd(width)}  ${plainText(reason)}`
+    const line = `${plainText(rule.name).padEnd(width)}  ${plainText(reason)}`
     if (applies) return `${paint('green', '✓')} ${line}`
     return matches ? `${paint('yellow', '·')} ${line}` : `${paint('red', '✗')} ${paint('dim', line)}`
   })
@@ -178,7 +185,7 @@ function ruleLines(verdicts: readonly RuleVerdict[], { paint, showsAllRules }: T
 function additionLines(additions: readonly Addition[], paint: Paint): string[] {
   const width = Math.max(0, ...additions.map(one => one.what.length))
   return additions.map(({ what, text, rule }) => {
-    const source = rule === undefined ? '' : `  ${paint('dim', `(rule ${rule})`)}`
+    const source = rule === undefined ? '' : `  ${paint('dim', `(rule ${plainText(rule)})`)}`
     const shown = shortText(text)
     return `${what.padEnd(width)}  ${what === 'mark' ? paint('dim', shown) : shown}${source}`
   })
@@ -196,7 +203,7 @@ function adviceLines({ advice }: Explanation, { paint, width }: TextOptions): st
   return advice.flatMap(({ kind, path, message }) => {
     const [word, style] = ADVICE_WORDS[kind]
     // What is said about an annotation names it.
-    const place = path.startsWith('spec') ? ` (${path})` : ''
+    const place = path.startsWith('spec') ? ` (${plainText(path)})` : ''
     const [first = '', ...more] = wrap(`${plainText(message)}${place}`, width - INDENT - wordWidth - 2)
     return [
       `${paint(style, word.padEnd(wordWidth))}  ${first}`,
@@ -243,6 +250,8 @@ export function renderSummary(explained: Explained): string {
 
 export function renderIgnored({ ignored }: Explained): string {
   if (ignored.size === 0) return ''
-  const kinds = [...ignored].sort(([a], [b]) => (a < b ? -1 : 1)).map(([kind, count]) => `${kind} (${count})`)
+  const kinds = [...ignored]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([kind, count]) => `${plainText(kind)} (${count})`)
   return `Ignored, since no Pods come from them: ${kinds.join(', ')}.\n`
 }

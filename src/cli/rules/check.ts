@@ -7,6 +7,7 @@ import { shadowedRules } from '../../core/selector/shadowed-rules.ts'
 import { readInputs } from '../input.ts'
 import { ExitStatus, type Io } from '../io.ts'
 import { painter } from '../paint.ts'
+import { plainLines, plainText } from '../plain-text.ts'
 import { counted, isError, problemJson, renderFileProblem } from '../problem-text.ts'
 import {
   type CompiledFiles,
@@ -113,7 +114,8 @@ function countsOf({ compiled: { rules, configMapRules }, problems }: Report) {
 }
 
 function reportJson(report: Report): string {
-  return `${JSON.stringify({ ...countsOf(report), problems: report.problems.map(problemJson) }, null, 2)}\n`
+  const json = { ...countsOf(report), problems: report.problems.map(problemJson) }
+  return plainLines(`${JSON.stringify(json, null, 2)}\n`)
 }
 
 function reportText(report: Report, hasColor: boolean): string {
@@ -141,6 +143,6 @@ function actionsText(scheduling: number, effectsOnly: readonly string[]): string
   const schedules = `${scheduling} ${scheduling === 1 ? 'schedules' : 'schedule'} Pods`
   if (effectsOnly.length === 0) return schedules
   const more = effectsOnly.length - NAMES_SHOWN
-  const names = `${effectsOnly.slice(0, NAMES_SHOWN).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+  const names = `${plainText(effectsOnly.slice(0, NAMES_SHOWN).join(', '))}${more > 0 ? ` and ${more} more` : ''}`
   return `${schedules}, ${effectsOnly.length} only ${effectsOnly.length === 1 ? 'adds' : 'add'} to them (${names})`
 }

@@ -8,6 +8,7 @@ import type { Rule } from '../../core/selector/rule.ts'
 import { readInputs } from '../input.ts'
 import { ExitStatus, type Io } from '../io.ts'
 import { PLAIN } from '../paint.ts'
+import { plainText } from '../plain-text.ts'
 import { counted, isError, renderFileProblem } from '../problem-text.ts'
 import { type CompiledFiles, compileRuleFiles, type RuleFile, readRuleFiles } from '../rule-files.ts'
 import {
@@ -46,7 +47,7 @@ export async function runConvert(paths: readonly string[], options: ConvertOptio
   const input: Input = { files, compiled, options }
   const { documents, notes, summary } = options.to === 'selectors' ? toSelectors(input) : toConfigMap(input)
   const lines = notes.map(({ kind, rule, message }) => `${kind}: ${JSON.stringify(rule)} ${message}`)
-  for (const line of lines) io.stderr(`vnode: ${line}\n`)
+  for (const line of lines) io.stderr(`vnode: ${plainText(line)}\n`)
   io.stderr(`vnode: ${summary}\n`)
   io.stdout(renderDocuments(documents, [summary, ...lines]))
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { plainText, shortText } from '../../../src/cli/plain-text.ts'
+import { plainLines, plainText, shortText } from '../../../src/cli/plain-text.ts'
 
 const CASES: Readonly<Record<string, readonly [string, string]>> = {
   'ordinary text': ['k8s.aliyun.com/x=数据 é', 'k8s.aliyun.com/x=数据 é'],
@@ -17,4 +17,8 @@ for (const [name, [text, wanted]] of Object.entries(CASES)) {
 t.test('values are cut where nobody reads on', async t => {
   t.equal(shortText('x'.repeat(200)), 'x'.repeat(200))
   t.equal(shortText(`${'x'.repeat(199)}\n`), `${'x'.repeat(199)}\\…`)
+})
+
+t.test('text that has lines of its own keeps them', async t => {
+  t.equal(plainLines('a\tb\n\u001bc\r\n'), 'a\tb\n\\u001bc\\u000d\n')
 })
