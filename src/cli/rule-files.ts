@@ -3,8 +3,10 @@ import {
   compileRulesText,
   type FileObject,
   type RuleDocuments,
+  type RulesText,
   readRuleDocuments,
 } from '../core/selector/documents.ts'
+import { chosenRulesText, hasRules, namespaceOfRules } from '../core/selector/found-rules.ts'
 import type { Problem } from '../core/selector/problem.ts'
 import {
   type CompiledSelector,
@@ -58,41 +60,47 @@ export function unreadableProblems({ path, documents }: RuleFile): readonly File
 }
 
 export function holdsRules({ documents }: RuleFile): boolean {
-  return documents.rulesTexts.length + documents.selectors.length > 0
+  return hasRules(documents)
 }
 
-/** Compiles the rules of all files. Of several ConfigMaps the first counts, as in the webhook; the others are checked too. */
+/** Compiles the rules of all files. Of several ConfigMaps one counts, as in the webhook; the others are checked too. */
 export function compileRuleFiles(files: readonly RuleFile[], scope: ResourceScope): CompiledFiles {
   const compiled = files.map(file => compileFile(file, scope))
-  const texts = compiled.flatMap(one => one.texts)
+  const chosen = chosenRulesText(files.flatMap(file => file.documents.rulesTexts))
   const selectors = compiled.flatMap(one => one.selectors)
-  const [configMapRules = []] = texts
+  const configMapRules = compiled.flatMap(one => one.texts).find(one => one.text === chosen)?.rules ?? []
   const rules = orderRules(selectors, configMapRules)
   const origins = new Map(compiled.flatMap(({ path, names }) => names.map(name => [name, path] as const)))
   const across = [...selfDefeatingLabels(rules), ...sameNames(selectors)].map(
     (problem): FileProblem => ({ file: fileOfRule({ origins }, problem), problem }),
   )
-  const problems = [...compiled.flatMap(one => one.problems), ...furtherConfigMaps(files), ...across]
+  const problems = [...compiled.flatMap(one => one.problems), ...furtherConfigMaps(files, chosen), ...across]
   return { rules, selectors, configMapRules, problems, origins }
+}
+
+interface CompiledText {
+  readonly text: RulesText
+  readonly rules: readonly Rule[]
+  readonly problems: readonly Problem[]
 }
 
 interface CompiledFile {
   readonly path: string
-  readonly texts: readonly (readonly Rule[])[]
+  readonly texts: readonly CompiledText[]
   readonly selectors: readonly CompiledSelector[]
   readonly names: readonly string[]
   readonly problems: readonly FileProblem[]
 }
 
 function compileFile({ path, documents }: RuleFile, scope: ResourceScope): CompiledFile {
-  const texts = documents.rulesTexts.map(compileRulesText)
+  const texts = documents.rulesTexts.map(text => ({ text, ...compileRulesText(text) }))
   const selectors = documents.selectors.map(({ object, locator }: FileObject) =>
     compileSelector(object, scope, locator),
   )
   const rules = [...texts.flatMap(one => one.rules), ...selectors.flatMap(one => one.rule ?? [])]
   return {
     path,
-    texts: texts.map(one => one.rules),
+    texts,
     selectors,
     names: rules.map(rule => rule.name),
     problems: [
@@ -106,10 +114,20 @@ function inFile(file: string, problem: Problem): FileProblem {
   return { file, problem }
 }
 
-function furtherConfigMaps(files: readonly RuleFile[]): FileProblem[] {
-  const [first, ...more] = files.flatMap(({ path, documents }) => documents.rulesTexts.map(() => path))
-  const message = `another ConfigMap of rules; a cluster has one, and only the first counts (in ${first})`
-  return more.map(path => inFile(path, { severity: 'warning', path: '', message }))
+function furtherConfigMaps(files: readonly RuleFile[], chosen: RulesText | undefined): FileProblem[] {
+  const texts = files.flatMap(({ path, documents }) => documents.rulesTexts.map(text => ({ path, text })))
+  const place = texts.find(({ text }) => text === chosen)?.path
+  const namespace = chosen && namespaceOfRules(chosen)
+  return texts
+    .filter(({ text }) => text !== chosen)
+    .map(({ path, text }) => {
+      const own = namespaceOfRules(text)
+      const isSame = own === namespace
+      const whose = isSame || own === undefined ? '' : `, of namespace ${own}`
+      const which = isSame || namespace === undefined ? 'the first' : `that of namespace ${namespace}`
+      const message = `another ConfigMap of rules${whose}; a cluster has one, and only ${which} counts (in ${place})`
+      return inFile(path, { severity: 'warning', path: '', message })
+    })
 }
 
 function sameNames(selectors: readonly CompiledSelector[]): Problem[] {

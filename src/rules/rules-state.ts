@@ -2,7 +2,7 @@
  * What is decided by: rules, namespaces and VNodes, put together from whatever the sources report. A reader takes
  * `environment`, one immutable value that a single assignment replaces after everything has compiled.
  */
-import { RULES_CONFIGMAP, RULES_NAMESPACE } from '../core/names.ts'
+import { RULES_CONFIGMAP, RULES_NAMESPACE, SELECTOR_KIND } from '../core/names.ts'
 import type { RuledEnvironment } from '../core/policy/decide.ts'
 import { compileRulesText, namespaceLabels, type RulesText } from '../core/selector/documents.ts'
 import { hasErrors, type Locator, type Problem } from '../core/selector/problem.ts'
@@ -281,9 +281,9 @@ function isError(problem: Problem): boolean {
   return problem.severity === 'error'
 }
 
-/** The origin of rules that come from a file. */
-export function fileOrigin(kind: RuleOrigin['kind'], file: string): RuleOrigin {
-  return { kind, label: file }
+/** The origin of rules that come from a file; of a Selector with its name, since a file holds many. */
+export function fileOrigin(kind: RuleOrigin['kind'], file: string, name?: string): RuleOrigin {
+  return { kind, label: name === undefined ? file : `${SELECTOR_KIND} ${name} in ${file}` }
 }
 
 export function configMapLabel(namespace: string = RULES_NAMESPACE, name: string = RULES_CONFIGMAP): string {

@@ -3,8 +3,11 @@ import { type FSWatcher, watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { messageOf, VnodeError } from '../core/errors.ts'
+import { RULES_CONFIGMAP } from '../core/names.ts'
 import { type RuleDocuments, readRuleDocuments } from '../core/selector/documents.ts'
+import { absenceOfRules, chosenRulesText, hasRules, namespaceOfRules } from '../core/selector/found-rules.ts'
 import { hasErrors } from '../core/selector/problem.ts'
+import { selectorName } from '../core/selector/resource-rules.ts'
 import { fileOrigin, type RulesState } from '../rules/rules-state.ts'
 import type { RuleSource, SourceHealth } from '../rules/source.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -13,7 +16,8 @@ export interface FileSourceOptions {
   readonly files: readonly string[]
   readonly state: RulesState
   readonly log: Logger
-  readonly configMapName?: string
+  readonly rulesNamespace?: string
+  readonly rulesName?: string
 }
 
 /** What is relied on; watching only makes it faster (it is blind on some network file systems). */
@@ -29,7 +33,8 @@ interface LoadedFile {
 export class FileSource implements RuleSource {
   readonly #options: FileSourceOptions
   readonly #loaded = new Map<string, LoadedFile>()
-  readonly #missing = new Set<string>()
+  /** Why each file that cannot be read now cannot. */
+  readonly #unreadable = new Map<string, string>()
   readonly #watchers: FSWatcher[] = []
   #reported: Reported = nothingReported()
   /** Of the ConfigMap, as it was reported. */
@@ -93,7 +98,7 @@ export class FileSource implements RuleSource {
     // A shell empties the file before the command that fills it has begun.
     if (before !== undefined && text.trim() === '')
       throw new VnodeError('BAD_FILE', `${file} is empty`, { next: 'write [] to have no rules' })
-    this.#loaded.set(file, { text, documents: readRuleDocuments(text, this.#options.configMapName) })
+    this.#loaded.set(file, { text, documents: readRuleDocuments(text, this.#rulesName) })
     return true
   }
 
@@ -107,14 +112,12 @@ export class FileSource implements RuleSource {
     for (const file of this.#options.files) {
       try {
         if (await this.#load(file)) changed.push(file)
-        this.#missing.delete(file)
+        this.#unreadable.delete(file)
       } catch (error) {
-        if (!this.#missing.has(file))
-          this.#options.log.error(
-            { file, error: messageOf(error) },
-            'rules file not read; what it held stays in force',
-          )
-        this.#missing.add(file)
+        const reason = messageOf(error)
+        if (this.#unreadable.get(file) !== reason)
+          this.#options.log.error({ file, error: reason }, 'rules file not read; what it held stays in force')
+        this.#unreadable.set(file, reason)
       }
     }
     if (changed.length > 0) this.#report(changed)
@@ -130,9 +133,28 @@ export class FileSource implements RuleSource {
       if (!hasErrors(documents.problems)) state.mend(origin)
       else state.refuse(origin, documents.problems, this.#isStarted ? 'last-good' : 'valid-part')
     }
+    this.#warnOfAbsence(changed)
     if (this.#isStarted && files.some(([, { documents }]) => hasErrors(documents.problems))) return
     this.#reportRules(files)
     this.#reportObjects(files, state)
+  }
+
+  /** Serving without a rule looks like serving: whoever named the wrong file would not know. */
+  #warnOfAbsence(changed: readonly string[]): void {
+    const { log } = this.#options
+    const absences = [...this.#loaded].flatMap(([file, { documents }]) => {
+      const absence = absenceOfRules([documents], this.#rulesName)
+      return absence === undefined ? [] : [{ file, absence }]
+    })
+    for (const { file, absence } of absences)
+      if (changed.includes(file)) log.warn({ file }, `the file ${absence}`)
+    const all = [...this.#loaded.values()].map(({ documents }) => documents)
+    if (absences.length === 0 && !all.some(one => hasRules(one) || one.problems.length > 0))
+      log.warn({ files: this.#options.files }, 'no file holds rules; no Pod is sent to a VNode')
+  }
+
+  get #rulesName(): string {
+    return this.#options.rulesName ?? RULES_CONFIGMAP
   }
 
   get #isStarted(): boolean {
@@ -142,19 +164,28 @@ export class FileSource implements RuleSource {
   #reportRules(files: readonly [string, LoadedFile][]): void {
     const { log, state } = this.#options
     const texts = files.flatMap(([file, { documents }]) => documents.rulesTexts.map(text => ({ file, text })))
-    const [first, ...more] = texts
-    if (more.length > 0) {
+    const chosen = chosenRulesText(
+      texts.map(one => one.text),
+      this.#options.rulesNamespace,
+    )
+    const used = texts.find(one => one.text === chosen)
+    if (texts.length > 1) {
+      const namespace = chosen && namespaceOfRules(chosen)
       log.warn(
-        { files: texts.map(one => one.file) },
-        'several files hold ConfigMap rules; the first one is used',
+        {
+          files: texts.map(one => one.file),
+          used: used?.file,
+          ...(namespace === undefined ? {} : { namespace }),
+        },
+        'there are several ConfigMaps of rules; one is used',
       )
     }
-    const rulesText = first?.text.text
+    const rulesText = used?.text.text
     // Another part of a file was edited: what was said of the rules, and counted, holds.
     if (rulesText === this.#rulesText) return
     this.#rulesText = rulesText
-    if (first === undefined) state.deleteConfigMap()
-    else state.setConfigMap(first.text, fileOrigin('ConfigMap', first.file))
+    if (used === undefined) state.deleteConfigMap()
+    else state.setConfigMap(used.text, fileOrigin('ConfigMap', used.file))
   }
 
   #reportObjects(files: readonly [string, LoadedFile][], state: RulesState): void {
@@ -166,7 +197,7 @@ export class FileSource implements RuleSource {
         const text = JSON.stringify(object)
         reported.selectors.set(key, text)
         if (before.selectors.get(key) !== text)
-          state.setSelector(key, object, fileOrigin('Selector', file), locator)
+          state.setSelector(key, object, fileOrigin('Selector', file, selectorName(object)), locator)
       }
       for (const { name, labels } of documents.namespaces) {
         reported.namespaces.add(name)

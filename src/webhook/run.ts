@@ -158,7 +158,7 @@ async function openRules(options: WebhookOptions, metrics: Metrics): Promise<Ope
 }
 
 async function openFiles(
-  { settings, files, log, rulesName }: WebhookOptions,
+  { settings, files, log, rulesNamespace, rulesName }: WebhookOptions,
   metrics: Metrics,
 ): Promise<OpenRules> {
   const state = new RulesState({
@@ -166,7 +166,7 @@ async function openFiles(
     onReport: rulesReporter({ log, metrics }),
     onExchange: rulesGauges(metrics, Date.now),
   })
-  const source = new FileSource({ files, state, log, configMapName: rulesName })
+  const source = new FileSource({ files, state, log, rulesNamespace, rulesName })
   await source.start()
   const stop = async () => {
     await source.stop()

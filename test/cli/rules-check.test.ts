@@ -9,6 +9,12 @@ interface Case {
   readonly options?: CliOptions
 }
 
+const configMapIn = (namespace: string) => `apiVersion: v1
+kind: ConfigMap
+metadata: { name: eci-profile, namespace: ${namespace} }
+data: { selectors: '[{ name: "of-${namespace}", effect: { labels: { a: b } } }]' }
+`
+
 const CASES: Readonly<Record<string, Case>> = {
   'good rules of both formats': { argv: ['rules.yaml', 'selectors.yaml'] },
   'a ConfigMap and a Selector with errors': { argv: ['bad-rules.yaml'] },
@@ -30,6 +36,10 @@ const CASES: Readonly<Record<string, Case>> = {
     options: { stdin: readFileSync(join(CLI_FIXTURES, 'shadowed.yaml'), 'utf8') },
   },
   'two ConfigMaps of rules': { argv: ['rules.yaml', 'shadowed.yaml'] },
+  'ConfigMaps of several namespaces': {
+    argv: ['-', 'rules.yaml'],
+    options: { stdin: ['other', 'kube-system'].map(configMapIn).join('---\n') },
+  },
   'the same Selector twice': { argv: ['selectors.yaml', 'selectors.yaml'] },
   'a folder that holds rules among other things': { argv: ['.'] },
   'a folder without rules': { argv: ['folder'] },

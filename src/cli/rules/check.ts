@@ -1,6 +1,5 @@
 /** `vnode rules check`: every problem of files of rules, and what these rules do if there is none. */
-import { asRecord, asString } from '../../core/kubernetes/objects.ts'
-import { RULES_KEY } from '../../core/names.ts'
+import { absenceOfRules } from '../../core/selector/found-rules.ts'
 import type { Problem } from '../../core/selector/problem.ts'
 import type { ResourceScope } from '../../core/selector/resource-rules.ts'
 import { shadowedRules } from '../../core/selector/shadowed-rules.ts'
@@ -14,7 +13,6 @@ import {
   compileRuleFiles,
   type FileProblem,
   fileOfRule,
-  holdsRules,
   type RuleFile,
   readRuleFiles,
 } from '../rule-files.ts'
@@ -56,11 +54,13 @@ function withoutRules(
   const byArgument = [...Map.groupBy(files, file => file.argument)]
   const hasErrors = problems.some(isError)
   const empty = byArgument.flatMap(([argument, group]): FileProblem[] => {
-    if (group.some(holdsRules) || group.some(isAboutCluster)) return []
-    if (group.some(({ documents }) => documents.problems.length > 0)) return []
-    const hint = group.flatMap(file => hintsAbout(file, rulesName))[0] ?? ''
-    const message = `holds no rules: no ConfigMap ${rulesName}, no Selector, no list of rules${hint}`
-    return [{ file: argument, problem: { severity: 'error', path: '', message } }]
+    const message = absenceOfRules(
+      group.map(file => file.documents),
+      rulesName,
+    )
+    return message === undefined
+      ? []
+      : [{ file: argument, problem: { severity: 'error', path: '', message } }]
   })
   if (rules.length > 0 || hasErrors || empty.length > 0) return empty
   const message = 'there is no rule in it'
@@ -70,19 +70,6 @@ function withoutRules(
       problem: { severity: 'error', path: '', message },
     },
   ]
-}
-
-/** Namespaces and VNodes, which `--rules` takes beside rules. */
-function isAboutCluster({ documents }: RuleFile): boolean {
-  return documents.namespaces.length + documents.vnodes.length > 0
-}
-
-function hintsAbout({ documents }: RuleFile, rulesName: string): string[] {
-  return documents.others.flatMap(({ object }) => {
-    const name = asString(asRecord(object.metadata)?.name)
-    if (object.kind !== 'ConfigMap' || asRecord(object.data)?.[RULES_KEY] === undefined) return []
-    return [`. The ConfigMap ${name} has rules, but is not named ${rulesName}; --rules-name says otherwise`]
-  })
 }
 
 /** By file in the order given, then by place, as an editor would list them. */

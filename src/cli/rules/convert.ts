@@ -75,7 +75,7 @@ function toSelectors({ files, compiled, options }: Input): Converted {
     object: renderSelector(rule, { ...form, priority, name }),
     ...(name === rule.name ? {} : { comment: `Rule ${JSON.stringify(rule.name)}` }),
   }))
-  const configMap = configMapOf(files, options.rulesName)
+  const configMap = configMapOf(files)
   const isConfigMapKept = left.length > 0 || configMap !== undefined
   const rest = isConfigMapKept ? [{ object: renderRulesConfigMap(left, configMap, options.rulesName) }] : []
   const kept = left.length === 0 ? '' : `, and ${counted(left.length, 'rule')} in the ConfigMap`
@@ -118,11 +118,7 @@ function toConfigMap({ files, compiled, options }: Input): Converted {
   return {
     documents: [
       {
-        object: renderRulesConfigMap(
-          converted.rules,
-          configMapOf(files, options.rulesName),
-          options.rulesName,
-        ),
+        object: renderRulesConfigMap(converted.rules, configMapOf(files), options.rulesName),
       },
     ],
     notes: [...converted.notes, ...dialectNotes(converted.rules.slice(0, count), 'configmap')],

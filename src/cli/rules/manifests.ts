@@ -1,9 +1,9 @@
 /** Rules as objects for `kubectl apply`. */
-import { asRecord, asRecords, asString } from '../../core/kubernetes/objects.ts'
+import { asRecord } from '../../core/kubernetes/objects.ts'
 import { RULES_KEY, RULES_NAMESPACE, SELECTOR_GROUP, SELECTOR_KIND } from '../../core/names.ts'
+import { chosenRulesText } from '../../core/selector/found-rules.ts'
 import { renderConfigMapRule, renderSelectorSpec } from '../../core/selector/render-rule.ts'
 import type { Rule } from '../../core/selector/rule.ts'
-import { parseText } from '../../core/selector/text.ts'
 import { renderManifest } from '../manifest.ts'
 import { plainText } from '../plain-text.ts'
 import type { RuleFile } from '../rule-files.ts'
@@ -66,17 +66,8 @@ function renderJson(value: unknown, indent: string): string {
 }
 
 /** The rules' ConfigMap as it stands in the files, if it stands there as one. */
-export function configMapOf(files: readonly RuleFile[], name: string): KubeObject | undefined {
-  return files
-    .flatMap(({ text }) => parseText(text).documents.map(document => document.value))
-    .flatMap(openLists)
-    .find(({ kind, metadata }) => kind === 'ConfigMap' && asString(asRecord(metadata)?.name) === name)
-}
-
-function openLists(value: unknown): readonly KubeObject[] {
-  const object = asRecord(value)
-  if (object === undefined) return []
-  return asString(object.kind)?.endsWith('List') ? asRecords(object.items).flatMap(openLists) : [object]
+export function configMapOf(files: readonly RuleFile[]): KubeObject | undefined {
+  return chosenRulesText(files.flatMap(file => file.documents.rulesTexts))?.configMap
 }
 
 /** What the apiserver writes and refuses, or ignores, when it is applied again. */

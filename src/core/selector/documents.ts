@@ -24,6 +24,8 @@ export interface RulesText {
   readonly place?: BlockPlace
   /** Else the beginning is all that can be said: in quotes, or folded, its lines are not those of the file. */
   readonly start?: Position | undefined
+  /** The ConfigMap it is in; none if it is a bare list. */
+  readonly configMap?: Readonly<Record<string, unknown>>
 }
 
 export interface RuleDocuments {
@@ -111,7 +113,7 @@ class Reader implements RuleDocuments {
     const at = [...path, 'data', RULES_KEY]
     const text = rulesTextOf(object)
     if (text === undefined) {
-      this.rulesTexts.push({ text: '' })
+      this.rulesTexts.push({ text: '', configMap: object })
       return
     }
     if (typeof text !== 'string') {
@@ -119,9 +121,8 @@ class Reader implements RuleDocuments {
       return
     }
     const place = document.block(at)
-    this.rulesTexts.push(
-      place === undefined ? { text, start: document.locate(at, 'value') } : { text, place },
-    )
+    const where = place === undefined ? { start: document.locate(at, 'value') } : { place }
+    this.rulesTexts.push({ text, ...where, configMap: object })
   }
 
   #addNamespace(object: Record<string, unknown>): void {

@@ -41,7 +41,7 @@ export function compileSelector(
   const metadata = asRecord(asRecord(value)?.metadata)
   // In a file, "" is as good as nothing.
   const namespace = asString(metadata?.namespace) || undefined
-  const name = `${namespace === undefined ? '' : `${namespace}/`}${asString(metadata?.name) ?? '(no name)'}`
+  const name = selectorName(value)
   const problems = new Problems(locator, name)
   const createdAt = asString(metadata?.creationTimestamp) ?? ''
   const spec = asRecord(asRecord(value)?.spec)
@@ -62,6 +62,13 @@ export function compileSelector(
   if (!isSelectorBroken) checkSense(rule, problems)
   const list = problems.list
   return { priority, createdAt, problems: list, ...(hasErrors(list) ? {} : { rule }) }
+}
+
+/** `namespace/name`, or the name alone where there is no namespace. */
+export function selectorName(value: unknown): string {
+  const metadata = asRecord(asRecord(value)?.metadata)
+  const name = asString(metadata?.name) || '(no name)'
+  return asString(metadata?.namespace) ? `${metadata?.namespace}/${name}` : name
 }
 
 function checkKeys(spec: Record<string, unknown>, problems: Problems): void {

@@ -1,10 +1,10 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { DEFAULT_SETTINGS } from '../../../src/core/settings.ts'
 import { type RulesReport, RulesState } from '../../../src/rules/rules-state.ts'
 import { createLogger } from '../../../src/telemetry/json-log.ts'
-import { FileSource } from '../../../src/webhook/file-source.ts'
+import { FileSource, type FileSourceOptions } from '../../../src/webhook/file-source.ts'
 import { holds, type LogLine } from '../../helpers/webhook.ts'
 
 const rules = (...names: readonly string[]) =>
@@ -32,13 +32,18 @@ interface Scene {
   readonly source: FileSource
   readonly reports: readonly string[]
   readonly log: readonly LogLine[]
+  readonly folder: string
   names(): string[]
   write(file: string, ...documents: readonly string[]): Promise<void>
   /** Writes, and waits until that has come into force. */
   edit(file: string, ...documents: readonly string[]): Promise<void>
 }
 
-async function start(t: Test, files: Readonly<Record<string, readonly string[]>>): Promise<Scene> {
+async function start(
+  t: Test,
+  files: Readonly<Record<string, readonly string[]>>,
+  options: Pick<FileSourceOptions, 'rulesNamespace'> = {},
+): Promise<Scene> {
   const folder = t.testdir({})
   const write = (file: string, ...documents: readonly string[]) =>
     writeFile(join(folder, file), documents.join('\n---\n'))
@@ -54,6 +59,7 @@ async function start(t: Test, files: Readonly<Record<string, readonly string[]>>
     },
   })
   const source = new FileSource({
+    ...options,
     files: Object.keys(files).map(file => join(folder, file)),
     state,
     log: createLogger('debug', { write: text => void log.push(JSON.parse(text)) }),
@@ -73,6 +79,7 @@ async function start(t: Test, files: Readonly<Record<string, readonly string[]>>
     source,
     reports,
     log,
+    folder,
     write,
     edit,
     names: () => state.environment.rules.rules.map(({ name }) => name),
@@ -125,9 +132,73 @@ t.test('an edit that was held up by another file comes into force when that is m
 t.test('of several files with ConfigMap rules the first one counts, with a warning', async t => {
   const { names, log, edit } = await start(t, { 'a.yaml': [rules('a')], 'b.yaml': [rules('b')] })
   t.strictSame(names(), ['a'])
-  t.match(log, [{ level: 'warn', msg: 'several files hold ConfigMap rules; the first one is used' }])
+  t.match(log, [
+    { level: 'warn', used: /a\.yaml$/, msg: 'there are several ConfigMaps of rules; one is used' },
+  ])
   await edit('a.yaml', selector('s'))
   t.strictSame(names(), ['s', 'b'])
+})
+
+t.test('of several ConfigMaps that of the namespace of the rules counts, wherever it stands', async t => {
+  const inNamespace = (namespace: string, name: string) =>
+    rules(name).replace('"eci-profile"', `"eci-profile","namespace":"${namespace}"`)
+  const files = {
+    'a.yaml': [rules('a'), inNamespace('mine', 'm')],
+    'b.yaml': [inNamespace('kube-system', 'k')],
+  }
+  const { names, log } = await start(t, files)
+  t.strictSame(names(), ['k'])
+  t.match(log, [{ used: /b\.yaml$/, namespace: 'kube-system' }])
+  const mine = await start(t, files, { rulesNamespace: 'mine' })
+  t.strictSame(mine.names(), ['m'])
+})
+
+const OTHER_NAME = rules('a').replace('"eci-profile"', '"my-profile"')
+const NO_RULES = 'the file holds no rules: no ConfigMap eci-profile, no Selector, no list of rules'
+
+t.test('a file without rules is told of at the start, with what it may be', async t => {
+  const { log, names } = await start(t, {
+    'name.yaml': [OTHER_NAME],
+    'pod.yaml': ['{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}'],
+    'empty.yaml': [''],
+    'none.yaml': ['[]'],
+    'cluster.yaml': [namespace('team', 'x')],
+  })
+  t.strictSame(names(), [])
+  const hint = 'The ConfigMap my-profile has rules, but is not named eci-profile; --rules-name says otherwise'
+  t.match(log, [
+    { level: 'warn', file: /name\.yaml$/, msg: `${NO_RULES}. ${hint}` },
+    { level: 'warn', file: /pod\.yaml$/, msg: NO_RULES },
+    { level: 'warn', file: /empty\.yaml$/, msg: NO_RULES },
+  ])
+  t.equal(log.length, 3)
+})
+
+t.test('nothing but Namespaces and Nodes is told of too', async t => {
+  const { log } = await start(t, { 'cluster.yaml': [namespace('team', 'x'), node('v')] })
+  t.match(log, [{ level: 'warn', files: [/cluster/], msg: 'no file holds rules; no Pod is sent to a VNode' }])
+})
+
+t.test('a file that loses its rules is told of when it does', async t => {
+  const { log, names, edit } = await start(t, { 'rules.yaml': [rules('a')], 'more.yaml': [selector('s')] })
+  t.strictSame(log, [])
+  await edit('rules.yaml', OTHER_NAME)
+  t.strictSame(names(), ['s'])
+  t.match(log, [{ level: 'warn', file: /rules\.yaml$/, msg: new RegExp(`^${NO_RULES}`) }])
+  await edit('more.yaml', selector('t'))
+  t.equal(log.length, 1, 'once')
+})
+
+t.test('each reason why a file cannot be read is told, once', async t => {
+  const { log, write, folder } = await start(t, { 'rules.yaml': [rules('a')] })
+  const reasons = () => log.map(({ error }) => error)
+  await write('rules.yaml', '')
+  await holds(() => reasons().length === 1, 10_000)
+  await rm(join(folder, 'rules.yaml'))
+  await holds(() => reasons().length === 2, 10_000)
+  await mkdir(join(folder, 'rules.yaml'))
+  await holds(() => reasons().length === 3, 10_000)
+  t.match(reasons(), [/is empty/, /ENOENT/, /EISDIR/])
 })
 
 t.test('a folder is no file of rules', async t => {
