@@ -1,11 +1,17 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { DEFAULT_RULES } from '../../src/core/selector/default-rules.ts'
 import { readRuleDocuments } from '../../src/core/selector/documents.ts'
+import { DEFAULT_SETTINGS } from '../../src/core/settings.ts'
+import { rulesReporter } from '../../src/rules/reporter.ts'
+import { RulesState } from '../../src/rules/rules-state.ts'
 import { createHelperMetrics } from '../../src/telemetry/helper-metrics.ts'
+import { createLogger } from '../../src/telemetry/json-log.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { FileSource } from '../../src/webhook/file-source.ts'
 import { runVnode } from '../helpers/cli.ts'
+import { holds } from '../helpers/webhook.ts'
 
 const readme = readFileSync('README.md', 'utf8')
 const cwd = process.cwd()
@@ -28,6 +34,30 @@ t.test('the README shows what explain really prints', async t => {
 t.test('the example of the shipped rules is the shipped rules', async t => {
   const [rules] = readRuleDocuments(readFileSync('examples/default-rules.yaml', 'utf8')).rulesTexts
   t.equal(rules?.text, DEFAULT_RULES)
+})
+
+t.test('the README shows what the webhook logs of the example with a word misspelt', async t => {
+  const example = readFileSync('examples/default-rules.yaml', 'utf8')
+  const [, before = '', word = ''] = /^([\s\S]*?"pod-eci"[\s\S]*?)(objectSelector)/.exec(example) ?? []
+  const misspelt = `${before}objectSelektor${example.slice(before.length + word.length)}`
+  const folder = t.testdir({ examples: { 'default-rules.yaml': example } })
+  const file = join(folder, 'examples/default-rules.yaml')
+  const logged: string[] = []
+  const log = createLogger('error', { write: text => void logged.push(text) })
+  const state = new RulesState({ settings: DEFAULT_SETTINGS, onReport: rulesReporter({ log }) })
+  const source = new FileSource({ files: [file], state, log })
+  t.teardown(() => state.stop())
+  await source.start()
+  writeFileSync(file, misspelt)
+  await holds(() => logged.length > 0, 10_000)
+  await source.stop()
+  const [shownTime = ''] = /"time":"[^"]+"/.exec(readme) ?? []
+  const line = logged
+    .join('')
+    .trimEnd()
+    .replace(folder, '…')
+    .replace(/"time":"[^"]+"/, shownTime)
+  t.ok(readme.includes(`\`\`\`json\n${line}\n\`\`\``), line)
 })
 
 t.test('the rules of each example are without a fault, and its Pods are explained', async t => {
