@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { buildProgram } from '../../src/cli/program.ts'
 import { DEFAULT_RULES } from '../../src/core/selector/default-rules.ts'
 import { readRuleDocuments } from '../../src/core/selector/documents.ts'
 import { DEFAULT_SETTINGS } from '../../src/core/settings.ts'
@@ -10,7 +11,7 @@ import { createHelperMetrics } from '../../src/telemetry/helper-metrics.ts'
 import { createLogger } from '../../src/telemetry/json-log.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { FileSource } from '../../src/webhook/file-source.ts'
-import { runVnode } from '../helpers/cli.ts'
+import { fakeIo, runVnode } from '../helpers/cli.ts'
 import { holds } from '../helpers/webhook.ts'
 
 const readme = readFileSync('README.md', 'utf8')
@@ -21,6 +22,11 @@ function shown(command: string): string {
   const start = readme.indexOf(`$ ${command}\n`)
   const from = readme.indexOf('\n', start) + 1
   return start < 0 ? '' : readme.slice(from, readme.indexOf('\n```', from))
+}
+
+function rowsAfter(head: string): string {
+  const start = readme.indexOf(head)
+  return start < 0 ? '' : readme.slice(start, readme.indexOf('\n\n', start))
 }
 
 t.test('the README shows what explain really prints', async t => {
@@ -94,7 +100,17 @@ t.test('every Event of the webhook and the helper is in the README', async t => 
   )
 })
 
-t.test('every metric is in the README', async t => {
+t.test('every command is in the table of the README', async t => {
+  const table = rowsAfter('| command | does |')
+  const names = buildProgram(fakeIo().io).commands.map(command => command.name())
+  t.ok(names.length > 10)
+  t.same(
+    names.filter(name => !new RegExp(`^\\| [^|]*\`(?:vnode )?${name}\\b`, 'm').test(table)),
+    [],
+  )
+})
+
+t.test('every metric is in the README, once', async t => {
   const ours = [
     ['vnode_profile_helper_', createHelperMetrics().registry],
     ['vnode_profile_', createMetrics().registry],
@@ -102,9 +118,11 @@ t.test('every metric is in the README', async t => {
   for (const [prefix, registry] of ours) {
     const names = registry.getMetricsAsArray().flatMap(({ name }) => (name.startsWith(prefix) ? [name] : []))
     t.ok(names.length > 5)
-    const isTold = (name: string) => new RegExp(`\`${name.slice(prefix.length)}[{\`]`).test(readme)
+    const table = rowsAfter(`| metric (prefix \`${prefix}\`) | |`)
+    const timesOf = (name: string) =>
+      table.split(new RegExp(`\`${name.slice(prefix.length)}[{\`]`)).length - 1
     t.same(
-      names.filter(name => !isTold(name)),
+      names.filter(name => timesOf(name) !== 1),
       [],
     )
   }
