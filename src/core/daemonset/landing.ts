@@ -102,7 +102,7 @@ function toleratesTaints(pod: PodFacts, taints: readonly Taint[], environment: E
 }
 
 /** A node's condition and a cordon come and go, and the controller lets daemons tolerate most of that by itself. */
-function isLasting({ key = '', effect }: Taint): boolean {
+export function isLasting({ key = '', effect }: Taint): boolean {
   if (effect === 'PreferNoSchedule') return false
   return !/^node(?:\.cloudprovider)?\.kubernetes\.io\//.test(key)
 }

@@ -5,17 +5,18 @@
 import jsonPatch from 'fast-json-patch'
 import type { DaemonSetAdmission } from '../daemonset/admit.ts'
 import { type Advice, podAdvice } from '../eci/pod-advice.ts'
-import { asArray, asRecord, type Toleration } from '../kubernetes/objects.ts'
+import { asArray, asRecord } from '../kubernetes/objects.ts'
 import { OWN_PREFIX } from '../names.ts'
 import { type PodFacts, podFacts } from '../pod/facts.ts'
 import { type Mutation, mutatePod } from '../pod/mutate.ts'
 import type { AddOperation } from '../pod/patch.ts'
+import { renderToleration } from '../pod/toleration.ts'
 import type { Decision, NamespaceFacts, RuledEnvironment } from '../policy/decide.ts'
 import { type Effect, isEmptyEffect } from '../selector/effect.ts'
 import { mismatchOf, type Rule, renderMismatch, type Subject } from '../selector/rule.ts'
 import type { RuleMatches } from '../selector/rule-set.ts'
 import type { Precondition } from '../spill/spill-patch.ts'
-import { type Whereabouts, whereaboutsOf } from './whereabouts.ts'
+import { type Whereabouts, whereaboutsOf, withTaintNote } from './whereabouts.ts'
 
 export interface RuleVerdict {
   readonly rule: Rule
@@ -77,7 +78,8 @@ export function explainPod(
   const { decision, patch, result } = mutation
   const before = podFacts(pod)
   // A label that one rule adds can make another one match; the decision is about the Pod with all labels.
-  const after = subjectOf(podFacts(result), namespace)
+  const changed = podFacts(result)
+  const after = subjectOf(changed, namespace)
   const look: Look = {
     decision,
     before: subjectOf(before, namespace),
@@ -87,7 +89,7 @@ export function explainPod(
       rule => rule.origin === 'Selector' && mismatchOf(rule, after) === undefined,
     ),
   }
-  const whereabouts = whereaboutsOf(before, decision, environment)
+  const whereabouts = withTaintNote(whereaboutsOf(before, decision, environment), changed, environment)
   return {
     decision,
     whereabouts,
@@ -222,13 +224,6 @@ function describeEntry(
 /** The first rule that has the key is the one whose value counts. */
 function ruleOf(member: keyof Effect, key: string, { effective }: RuleMatches): Rule | undefined {
   return effective.find(rule => rule.effect[member].has(key))
-}
-
-/** `key=value:Effect`, as kubectl writes taints. */
-export function renderToleration({ key, operator, value, effect }: Toleration): string {
-  const subject = key === undefined || key === '' ? 'everything' : key
-  const equals = operator === 'Exists' || value === undefined || value === '' ? '' : `=${value}`
-  return `${subject}${equals}${effect ? `:${effect}` : ''}`
 }
 
 const MEMBERS = ['annotations', 'labels'] as const

@@ -1,11 +1,13 @@
 /** Where a Pod will run once it has been decided about, in words for people. */
 
-import { landingOf } from '../daemonset/landing.ts'
+import { isLasting, landingOf } from '../daemonset/landing.ts'
 import type { PodFacts } from '../pod/facts.ts'
 import { conflictOf, goesByItself, toleratesVnode } from '../pod/placement.ts'
+import { renderToleration, tolerates } from '../pod/toleration.ts'
 import type { Decision, RuledEnvironment } from '../policy/decide.ts'
 import { renderDuration } from '../policy/duration.ts'
 import type { Policy } from '../policy/policy.ts'
+import { admits } from '../spill/node-state.ts'
 
 export interface Whereabouts {
   readonly code: 'vnode' | 'vnode-or-real' | 'real-then-vnode' | 'every-node' | 'real'
@@ -26,6 +28,36 @@ export function whereaboutsOf(pod: PodFacts, decision: Decision, environment: Ru
   if (decision.outcome !== 'placed') return ownWhereabouts(pod, environment)
   return decision.route === 'rule' ? whereaboutsUnder(decision.policy) : A_VNODE
 }
+
+/**
+ * The same, where every known VNode that the Pod's selectors admit has a taint that it will not tolerate: rules add the one toleration
+ * of the settings. `pod` is the Pod as it will be.
+ */
+export function withTaintNote(
+  whereabouts: Whereabouts,
+  pod: PodFacts,
+  { settings, vnodes }: RuledEnvironment,
+): Whereabouts {
+  const isScheduled = pod.nodeName === undefined && pod.owner?.kind !== 'DaemonSet'
+  if (whereabouts.code === 'real' || !isScheduled) return whereabouts
+  // One that spills is given it then.
+  const tolerations = [...pod.tolerations, settings.toleration]
+  const closed = vnodes.all
+    .filter(vnode => admits(pod, vnode))
+    .map(vnode => ({
+      name: vnode.name,
+      taint: vnode.taints.find(taint => isLasting(taint) && !tolerates(tolerations, taint)),
+    }))
+  if (closed.length === 0 || closed.some(({ taint }) => taint === undefined)) return whereabouts
+  const taints = closed
+    .slice(0, TAINTS_SHOWN)
+    .map(({ name, taint = {} }) => `${name} has ${renderToleration(taint)}`)
+  const more = closed.length - taints.length
+  const note = `But as they are now no VNode takes it, for a taint that it does not tolerate: ${taints.join(', ')}${more > 0 ? ` and ${more} more have one` : ''}.`
+  return { ...whereabouts, note: whereabouts.note === undefined ? note : `${whereabouts.note} ${note}` }
+}
+
+const TAINTS_SHOWN = 3
 
 function boundWhereabouts(nodeName: string, { vnodes }: RuledEnvironment): Whereabouts {
   return vnodes.hasName(nodeName)

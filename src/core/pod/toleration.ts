@@ -50,3 +50,10 @@ export function defaultAwayTolerations(tolerations: readonly Toleration[]): numb
     return isDefault ? [index] : []
   })
 }
+
+/** `key=value:Effect`, as kubectl writes taints; a taint reads the same. */
+export function renderToleration({ key, operator, value, effect }: Toleration): string {
+  const subject = key === undefined || key === '' ? 'everything' : key
+  const equals = operator === 'Exists' || value === undefined || value === '' ? '' : `=${value}`
+  return `${subject}${equals}${effect ? `:${effect}` : ''}`
+}

@@ -1,10 +1,12 @@
 import t from 'tap'
-import { type Explanation, explainPod, renderToleration } from '../../../../src/core/explain/explanation.ts'
+import { type Explanation, explainPod } from '../../../../src/core/explain/explanation.ts'
+import type { Taint } from '../../../../src/core/kubernetes/objects.ts'
 import { compileConfigMapRules } from '../../../../src/core/selector/configmap-rules.ts'
 import { compileSelector } from '../../../../src/core/selector/resource-rules.ts'
 import { orderRules, RuleSet } from '../../../../src/core/selector/rule-set.ts'
 import { DEFAULT_SETTINGS } from '../../../../src/core/settings.ts'
-import { VnodeSet } from '../../../../src/core/vnode/vnode-set.ts'
+import { type Vnode, VnodeSet } from '../../../../src/core/vnode/vnode-set.ts'
+import { makeVnode } from '../../../helpers/environments.ts'
 import { makeOwner, makePod, type PodOverrides } from '../../../helpers/pods.ts'
 
 interface Setting {
@@ -13,9 +15,16 @@ interface Setting {
   /** Specs of Selectors s0, s1, … in the installation's namespace, tried in this order. */
   readonly selectors?: readonly object[]
   readonly namespace?: string
+  readonly vnodes?: readonly Vnode[]
 }
 
-function explain({ pod, rules = [], selectors = [], namespace = 'default' }: Setting): Explanation {
+function explain({
+  pod,
+  rules = [],
+  selectors = [],
+  namespace = 'default',
+  vnodes = [],
+}: Setting): Explanation {
   const compiled = selectors.map((spec, index) =>
     compileSelector(
       { metadata: { name: `s${index}`, namespace: 'vnode-system' }, spec: { priority: -index, ...spec } },
@@ -29,7 +38,7 @@ function explain({ pod, rules = [], selectors = [], namespace = 'default' }: Set
     {
       settings: DEFAULT_SETTINGS,
       rules: new RuleSet(orderRules(compiled, configMapRules)),
-      vnodes: new VnodeSet(),
+      vnodes: new VnodeSet(vnodes),
     },
   )
 }
@@ -191,13 +200,73 @@ t.test('what is billed or ignored is told of a Pod that may go to ECI, not of ot
   t.same(explain({ rules }).advice, [])
 })
 
-const TOLERATIONS: Readonly<Record<string, Parameters<typeof renderToleration>[0]>> = {
-  'a=b:NoSchedule': { key: 'a', operator: 'Equal', value: 'b', effect: 'NoSchedule' },
-  'a:NoExecute': { key: 'a', operator: 'Exists', effect: 'NoExecute' },
-  a: { key: 'a', value: '' },
-  everything: { operator: 'Exists' },
+const EXTRA = { key: 'extra', effect: 'NoExecute' }
+const tainted = (name: string, ...taints: readonly Taint[]): Vnode => {
+  const vnode = makeVnode(name)
+  return { ...vnode, taints: [...vnode.taints, ...taints] }
+}
+const rulesOf = (policy: object) => [{ name: 'ci', objectSelector: CI, policy }]
+const CI_RULE = rulesOf({ virtualNodeOnly: {} })
+
+const TAINTED: Readonly<Record<string, Setting & { readonly note?: RegExp }>> = {
+  'the only VNode has a further taint': {
+    pod: IS_CI,
+    rules: CI_RULE,
+    vnodes: [tainted('v1', EXTRA)],
+    note: /: v1 has extra:NoExecute\.$/,
+  },
+  'all have': {
+    pod: IS_CI,
+    rules: CI_RULE,
+    vnodes: ['v1', 'v2', 'v3', 'v4'].map(name => tainted(name, EXTRA)),
+    note: /: v1 has extra:NoExecute, v2 has extra:NoExecute, v3 has extra:NoExecute and 1 more have one\.$/,
+  },
+  'one of two has none': { pod: IS_CI, rules: CI_RULE, vnodes: [tainted('v1', EXTRA), makeVnode('v2')] },
+  'the one without is not the one that the Pod asks for': {
+    pod: { ...IS_CI, spec: { nodeSelector: { zone: 'a' } } },
+    rules: CI_RULE,
+    vnodes: [{ ...tainted('v1', EXTRA), labels: makeVnode('v1', { zone: 'a' }).labels }, makeVnode('v2')],
+    note: /: v1 has extra:NoExecute\.$/,
+  },
+  'the Pod tolerates it': {
+    pod: { ...IS_CI, spec: { tolerations: [{ key: 'extra', operator: 'Exists' }] } },
+    rules: CI_RULE,
+    vnodes: [tainted('v1', EXTRA)],
+  },
+  'it is a preference': {
+    pod: IS_CI,
+    rules: CI_RULE,
+    vnodes: [tainted('v1', { key: 'extra', effect: 'PreferNoSchedule' })],
+  },
+  'it is a cordon, which passes': {
+    pod: IS_CI,
+    rules: CI_RULE,
+    vnodes: [tainted('v1', { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' })],
+  },
+  'no VNode is known': { pod: IS_CI, rules: CI_RULE },
+  'a Pod that would spill': {
+    pod: IS_CI,
+    rules: rulesOf({ normalNodePrefer: {} }),
+    vnodes: [tainted('v1', EXTRA)],
+    note: /^The helper lets it spill .*\. But as they are now no VNode takes it, .*: v1 has extra:NoExecute\.$/,
+  },
+  'a Pod that would spill to a VNode with its own taint alone': {
+    pod: IS_CI,
+    rules: rulesOf({ normalNodePrefer: {} }),
+    vnodes: [makeVnode('v1')],
+  },
+  'a Pod that stays on real nodes': { rules: CI_RULE, vnodes: [tainted('v1', EXTRA)] },
+  'a Pod that is there already': {
+    pod: { ...IS_CI, spec: { nodeName: 'v1' } },
+    rules: CI_RULE,
+    vnodes: [tainted('v1', EXTRA)],
+  },
 }
 
-for (const [text, toleration] of Object.entries(TOLERATIONS)) {
-  t.test(`a toleration of ${text}`, async t => t.equal(renderToleration(toleration), text))
+for (const [name, { note, ...setting }] of Object.entries(TAINTED)) {
+  t.test(`taints of VNodes: ${name}`, async t => {
+    const { whereabouts } = explain(setting)
+    if (note === undefined) t.notMatch(whereabouts.note ?? '', /taint/)
+    else t.match(whereabouts.note, note)
+  })
 }

@@ -1,6 +1,11 @@
 import t from 'tap'
 import type { Taint, Toleration } from '../../../../src/core/kubernetes/objects.ts'
-import { covers, defaultAwayTolerations, tolerates } from '../../../../src/core/pod/toleration.ts'
+import {
+  covers,
+  defaultAwayTolerations,
+  renderToleration,
+  tolerates,
+} from '../../../../src/core/pod/toleration.ts'
 
 const KEY = 'k8s.aliyun.com/vnode'
 const wanted = { key: KEY, operator: 'Equal', value: 'true', effect: 'NoSchedule' }
@@ -109,3 +114,14 @@ t.test("which tolerations are the apiserver's defaults:", async t => {
   for (const [sentence, [tolerations, indexes]] of defaults)
     t.strictSame(defaultAwayTolerations(tolerations), indexes, sentence)
 })
+
+const TOLERATIONS: Readonly<Record<string, Parameters<typeof renderToleration>[0]>> = {
+  'a=b:NoSchedule': { key: 'a', operator: 'Equal', value: 'b', effect: 'NoSchedule' },
+  'a:NoExecute': { key: 'a', operator: 'Exists', effect: 'NoExecute' },
+  a: { key: 'a', value: '' },
+  everything: { operator: 'Exists' },
+}
+
+for (const [text, toleration] of Object.entries(TOLERATIONS)) {
+  t.test(`a toleration of ${text}`, async t => t.equal(renderToleration(toleration), text))
+}
