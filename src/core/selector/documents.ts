@@ -80,7 +80,7 @@ class Reader implements RuleDocuments {
     const kind = asString(object.kind) ?? ''
     if (kind.endsWith('List') && Array.isArray(object.items)) {
       for (const [index, item] of object.items.entries())
-        this.#sort(item, document, [...path, 'items', index])
+        this.#sort(typedItem(item, object, kind), document, [...path, 'items', index])
       return
     }
     this.#place({ kind, object, document, path })
@@ -137,6 +137,14 @@ class Reader implements RuleDocuments {
     problems.error({ path, message })
     this.problems.push(...problems.list)
   }
+}
+
+/** An item of `PodList` and the like says neither kind nor version: both are the list's, as every client of the API reads them. */
+function typedItem(item: unknown, list: Record<string, unknown>, listKind: string): unknown {
+  const object = asRecord(item)
+  const kind = listKind.slice(0, -'List'.length)
+  if (object === undefined || kind === '' || asString(object.kind)) return item
+  return { ...(list.apiVersion === undefined ? {} : { apiVersion: list.apiVersion }), ...object, kind }
 }
 
 /** `data.selectors` of a ConfigMap, of whatever type it has; undefined if there is none. */

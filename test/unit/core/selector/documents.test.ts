@@ -70,6 +70,24 @@ const sorted = new Map<string, [text: string, counts: Counts]>([
       { namespaces: 1 },
     ],
   ],
+  [
+    'a NamespaceList whose items say no kind, as the API has it',
+    [
+      '{"kind": "NamespaceList", "apiVersion": "v1", "items": [{"metadata": {"name": "a"}}]}',
+      { namespaces: 1 },
+    ],
+  ],
+  [
+    'a SelectorList whose items say neither kind nor version',
+    [
+      '{"kind": "SelectorList", "apiVersion": "eci.aliyun.com/v1", "items": [{"metadata": {"name": "a"}}]}',
+      { selectors: 1 },
+    ],
+  ],
+  [
+    'a List whose items say no kind',
+    ['{"kind": "List", "items": [{"metadata": {"name": "a"}}]}', { others: 1 }],
+  ],
   ['a kind that ends in List but holds no items', ['kind: AllowList\nmetadata: {name: a}\n', { others: 1 }]],
 ])
 
@@ -82,6 +100,17 @@ t.test('sorts', async t => {
     )
     t.strictSame(Object.fromEntries(found), counts, sentence)
   }
+})
+
+t.test('items of a typed list are objects of its kind and version, unless they say otherwise', async t => {
+  const text = `{"kind": "PodList", "apiVersion": "v1", "items": [{"metadata": {"name": "a"}}, {"kind": "Job", "apiVersion": "batch/v1"}]}`
+  t.strictSame(
+    readRuleDocuments(text).others.map(({ object }) => object),
+    [
+      { apiVersion: 'v1', metadata: { name: 'a' }, kind: 'Pod' },
+      { kind: 'Job', apiVersion: 'batch/v1' },
+    ],
+  )
 })
 
 t.test('takes the ConfigMap under the name that is set', async t => {
