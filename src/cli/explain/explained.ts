@@ -172,8 +172,9 @@ function explainWorkload(
   namespace: NamespaceFacts,
   environment: RuledEnvironment,
 ): Item {
+  const { workload } = found
+  if (workload.flaw !== undefined) return { ...found, fault: workload.flaw }
   try {
-    const { workload } = found
     const isDaemonSet = workload.kind === 'DaemonSet'
     const explanation = isDaemonSet
       ? explainDaemonSet(workload, namespace, environment)

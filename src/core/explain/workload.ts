@@ -9,11 +9,13 @@ export interface Workload {
   readonly pod: Record<string, unknown>
   /** The manifest itself. */
   readonly object: Record<string, unknown>
+  /** Why its controller can make no Pods of it; `pod` is the manifest then. */
+  readonly flaw?: string
   /** False of a Pod's own manifest. */
   readonly isTemplate: boolean
 }
 
-/** The workload that an object is; undefined for objects that no Pods come from. */
+/** The workload that an object is; undefined for objects that no Pods come from. One of Kubernetes' own kinds is one even where its template is flawed. */
 export function workloadOf(object: Record<string, unknown>, defaultNamespace: string): Workload | undefined {
   const kind = asString(object.kind) ?? ''
   const metadata = asRecord(object.metadata)
@@ -26,8 +28,35 @@ export function workloadOf(object: Record<string, unknown>, defaultNamespace: st
   if (kind === 'Pod' && (object.apiVersion ?? 'v1') === 'v1')
     return { ...identity, object, pod: object, isTemplate: false }
   const template = templateOf(kind, asRecord(object.spec))
-  if (template === undefined) return undefined
+  if (template === undefined) {
+    if (BUILT_IN.get(kind)?.includes(groupOf(object)) !== true) return undefined
+    const path = kind === 'CronJob' ? 'spec.jobTemplate.spec.template.spec' : 'spec.template.spec'
+    return {
+      ...identity,
+      object,
+      pod: object,
+      flaw: `${path}.containers is missing, or no list`,
+      isTemplate: true,
+    }
+  }
   return { ...identity, object, pod: podOf(template, identity, object), isTemplate: true }
+}
+
+/** The groups that Kubernetes' own kinds are, or were, in; other projects have a StatefulSet or a Job too, of another shape. */
+const BUILT_IN: ReadonlyMap<string, readonly string[]> = new Map([
+  ['Deployment', ['apps', 'extensions']],
+  ['DaemonSet', ['apps', 'extensions']],
+  ['ReplicaSet', ['apps', 'extensions']],
+  ['StatefulSet', ['apps']],
+  ['ReplicationController', ['']],
+  ['Job', ['batch']],
+  ['CronJob', ['batch']],
+])
+
+/** Empty of what is in none, as `v1` is. */
+function groupOf({ apiVersion }: Record<string, unknown>): string {
+  const [group = '', version] = (asString(apiVersion) ?? '').split('/')
+  return version === undefined ? '' : group
 }
 
 /**

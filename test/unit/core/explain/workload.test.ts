@@ -108,11 +108,41 @@ t.test('a template gives labels and annotations, but neither name nor namespace'
   t.notHas((pod as { metadata: object }).metadata, { name: 'x' })
 })
 
+/** What is wrong with a workload of a kind that Pods come from. */
+const FLAWED: Readonly<Record<string, readonly [object, string]>> = {
+  'a template without containers': [
+    { apiVersion: 'apps/v1', kind: 'Deployment', spec: { template: { spec: { container: [] } } } },
+    'spec.template.spec.containers is missing, or no list',
+  ],
+  'containers that are no list': [
+    { apiVersion: 'apps/v1', kind: 'StatefulSet', spec: { template: { spec: { containers: {} } } } },
+    'spec.template.spec.containers is missing, or no list',
+  ],
+  'no template': [
+    { apiVersion: 'v1', kind: 'ReplicationController', spec: {} },
+    'spec.template.spec.containers is missing, or no list',
+  ],
+  'a CronJob with the template of a Job': [
+    { apiVersion: 'batch/v1', kind: 'CronJob', spec: { template: TEMPLATE } },
+    'spec.jobTemplate.spec.template.spec.containers is missing, or no list',
+  ],
+}
+
+for (const [name, [object, flaw]] of Object.entries(FLAWED)) {
+  t.test(`a workload with ${name}`, async t => {
+    t.match(workloadOf({ ...object }, 'fallback'), { flaw, pod: object, namespace: 'fallback' })
+  })
+}
+
 const NONE: Readonly<Record<string, object>> = {
   'a Service': { apiVersion: 'v1', kind: 'Service', spec: { selector: { app: 'x' } } },
   'no object to speak of': {},
-  'a template without containers': { kind: 'Deployment', spec: { template: { spec: {} } } },
-  'a CronJob with the template of a Job': { kind: 'CronJob', spec: { template: TEMPLATE } },
+  'a Deployment of no group': { kind: 'Deployment', spec: { template: { spec: {} } } },
+  'a Job of another project': {
+    apiVersion: 'batch.volcano.sh/v1alpha1',
+    kind: 'Job',
+    spec: { tasks: [{ template: TEMPLATE }] },
+  },
   'a Pod of another group': { apiVersion: 'metrics.k8s.io/v1', kind: 'Pod' },
 }
 
