@@ -86,6 +86,14 @@ export function readLabels(text: string): ReadonlyMap<string, string> {
   return new Map(entries)
 }
 
+/** The same for a flag that is given several times. */
+export function repeatedLabels(
+  text: string,
+  previous: ReadonlyMap<string, string> | undefined,
+): ReadonlyMap<string, string> {
+  return new Map([...(previous ?? []), ...readLabels(text)])
+}
+
 function splitLabel(item: string): [string, string] {
   const at = item.indexOf('=')
   const [key, value] = at < 0 ? [item, ''] : [item.slice(0, at), item.slice(at + 1)]

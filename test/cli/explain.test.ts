@@ -11,6 +11,32 @@ interface Case {
   readonly options?: CliOptions
 }
 
+const MISSHAPEN_WORKLOADS = `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: typo }
+spec: { template: { spec: { container: [{ name: app }] } } }
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: { name: nightly }
+spec: { jobTemplate: { spec: { template: { spec: { containers: {} } } } } }
+`
+
+const TYPED_LIST = JSON.stringify({
+  kind: 'PodList',
+  apiVersion: 'v1',
+  items: [{ metadata: { name: 'listed', labels: { app: 'ci' } }, spec: { containers: [{ name: 'app' }] } }],
+})
+
+const TAINTED_VNODE = `apiVersion: v1
+kind: Node
+metadata: { name: cn-hangzhou.vnd-1, labels: { type: virtual-kubelet, k8s.aliyun.com/vnode: "true" } }
+spec:
+  taints:
+    - { key: k8s.aliyun.com/vnode, value: "true", effect: NoSchedule }
+    - { key: example.com/reserved, effect: NoExecute }
+`
+
 const CASES: Readonly<Record<string, Case>> = {
   'workloads of all kinds': { argv: ['-f', 'workloads.yaml', ...RULES] },
   'Pods of all fates': { argv: ['-f', 'pods.yaml', ...RULES] },
@@ -27,6 +53,22 @@ const CASES: Readonly<Record<string, Case>> = {
   'the shipped rules where none are given': { argv: ['-f', 'one-pod.yaml'] },
   'labels of a namespace that the input does not describe': {
     argv: ['-f', 'one-pod.yaml', '--namespace', 'ci', '--namespace-labels', 'eci=true,team=ci'],
+  },
+  'labels of namespaces one by one': {
+    argv: ['-f', 'one-pod.yaml', '-n', 'ci', '--namespace-labels', 'eci=true', '--namespace-labels', 'a=b'],
+  },
+  'workloads that no Pods can come from': {
+    argv: ['-f', '-'],
+    options: { stdin: MISSHAPEN_WORKLOADS },
+  },
+  'such workloads as YAML': { argv: ['-f', '-', '-o', 'yaml'], options: { stdin: MISSHAPEN_WORKLOADS } },
+  'a list of one kind as the API has it': {
+    argv: ['-f', '-', ...RULES],
+    options: { stdin: TYPED_LIST },
+  },
+  'a VNode that takes no such Pod': {
+    argv: ['-f', 'one-pod.yaml', '-f', '-', ...RULES.slice(0, 4)],
+    options: { stdin: TAINTED_VNODE },
   },
   'a file of Namespaces and Nodes is not a file of rules': {
     argv: ['-f', 'one-pod.yaml', '--rules', 'cluster.yaml'],

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { applyEnvironment, repeated, variableOf } from '../../config/flags.ts'
-import { readLabels } from '../../config/settings.ts'
+import { repeatedLabels } from '../../config/settings.ts'
 import { VnodeError } from '../../core/errors.ts'
 import { addInstallationOptions } from '../explain/installation.ts'
 import type { ExplainOptions } from '../explain/run.ts'
@@ -40,7 +40,11 @@ export function explainCommand(io: Io): Command {
       'namespace of manifests and Pods that name none (--live: that of the context)',
       'default',
     )
-    .option('--namespace-labels <labels>', 'labels that every namespace has besides, k=v,…', readLabels)
+    .option(
+      '--namespace-labels <labels>',
+      'labels that every namespace has besides, k=v,… (repeatable)',
+      repeatedLabels,
+    )
     .addOption(
       new Option(
         '-o, --output <format>',
