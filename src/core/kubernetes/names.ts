@@ -41,6 +41,14 @@ export function dns1123SubdomainProblem(name: string): string | undefined {
   return "A name holds only lower-case letters, digits, '-' and '.', and each part between dots starts and ends with a letter or digit."
 }
 
+/** What is wrong with the name of a namespace, if anything. */
+export function dns1123LabelProblem(name: string): string | undefined {
+  if (name === '') return 'A name is not empty.'
+  if (name.length > MAX_NAME) return `The name of a namespace has at most ${MAX_NAME} characters.`
+  if (SUBDOMAIN.test(name) && !name.includes('.')) return undefined
+  return "The name of a namespace holds only lower-case letters, digits and '-', and starts and ends with a letter or digit."
+}
+
 const MAX_INT32 = 2_147_483_647
 
 /** What is wrong with the value of `controller.kubernetes.io/pod-deletion-cost`, if anything. */

@@ -1,5 +1,6 @@
 /** The rules that people keep as resources: `Selector` of group eci.aliyun.com, whatever version and scope the cluster's CRD has. */
 import { isPowerKey } from '../eci/annotations.ts'
+import { dns1123LabelProblem, dns1123SubdomainProblem } from '../kubernetes/names.ts'
 import { asRecord, asString } from '../kubernetes/objects.ts'
 import { hasErrors, type Locator, NO_TEXT, type Path, type Problem, Problems } from './problem.ts'
 import { hasSelector, type Rule } from './rule.ts'
@@ -32,7 +33,7 @@ const FORMAT: BodyFormat = {
   objectSelector: 'objectLabels',
 }
 
-/** Compiles one Selector object as it came from the apiserver or a file. */
+/** Compiles one Selector object as it came from the apiserver or, with a locator, from a file. */
 export function compileSelector(
   value: unknown,
   scope: ResourceScope,
@@ -43,6 +44,7 @@ export function compileSelector(
   const namespace = asString(metadata?.namespace) || undefined
   const name = selectorName(value)
   const problems = new Problems(locator, name)
+  if (locator !== NO_TEXT) checkIdentity(value, problems)
   const createdAt = asString(metadata?.creationTimestamp) ?? ''
   const spec = asRecord(asRecord(value)?.spec)
   if (spec === undefined) {
@@ -69,6 +71,28 @@ export function selectorName(value: unknown): string {
   const metadata = asRecord(asRecord(value)?.metadata)
   const name = asString(metadata?.name) || '(no name)'
   return asString(metadata?.namespace) ? `${metadata?.namespace}/${name}` : name
+}
+
+/** Versions of the CRD, the vendor's and ours. A cluster's may have others, and is used as it is. */
+const VERSIONS = ['v1', 'v1beta1']
+
+/** What the apiserver has checked of an object that comes from there. */
+function checkIdentity(value: unknown, problems: Problems): void {
+  const { apiVersion } = asRecord(value) ?? {}
+  const { name, namespace } = asRecord(asRecord(value)?.metadata) ?? {}
+  const [, version = ''] = String(apiVersion).split('/')
+  if (!VERSIONS.includes(version)) {
+    const message = `is a version that the CRD of the chart does not have: it has ${VERSIONS.join(' and ')}`
+    problems.warn({ path: ['apiVersion'], value: apiVersion, message })
+  }
+  const nameProblem = typeof name === 'string' ? dns1123SubdomainProblem(name) : 'A Selector has a name.'
+  if (nameProblem !== undefined)
+    problems.error({ path: ['metadata', 'name'], value: name, message: nameProblem })
+  if (namespace === undefined || namespace === null || namespace === '') return
+  const namespaceProblem =
+    typeof namespace === 'string' ? dns1123LabelProblem(namespace) : 'The name of a namespace is a string.'
+  if (namespaceProblem !== undefined)
+    problems.error({ path: ['metadata', 'namespace'], value: namespace, message: namespaceProblem })
 }
 
 function checkKeys(spec: Record<string, unknown>, problems: Problems): void {

@@ -3,6 +3,7 @@ import {
   annotationKeyProblem,
   annotationsSize,
   deletionCostProblem,
+  dns1123LabelProblem,
   dns1123SubdomainProblem,
   labelKeyProblem,
   labelValueProblem,
@@ -14,6 +15,7 @@ const checks = {
   labelKeyProblem,
   annotationKeyProblem,
   labelValueProblem,
+  dns1123LabelProblem,
   dns1123SubdomainProblem,
   deletionCostProblem,
 }
@@ -39,6 +41,7 @@ const accepted: Record<keyof typeof checks, string[]> = {
   ],
   labelValueProblem: ['', 'a', 'A_b.c-9', long(63)],
   dns1123SubdomainProblem: ['a', '0', 'a-b.c-d', 'kube-system', long(253)],
+  dns1123LabelProblem: ['a', '0', 'kube-system', long(63)],
   deletionCostProblem: ['0', '-0', '1', '-100', '-08', '2147483647', '-2147483648'],
 }
 
@@ -74,6 +77,13 @@ const refused: Record<keyof typeof checks, [string, RegExp][]> = {
     ['-a', /starts and ends/],
     ['a/b', /only letters/],
     ['a\n', /only letters/],
+  ],
+  dns1123LabelProblem: [
+    ['', /not empty/],
+    ['a.b', /lower-case/],
+    ['Aa', /lower-case/],
+    ['-a', /starts and ends/],
+    [long(64), /63/],
   ],
   dns1123SubdomainProblem: [
     ['', /not empty/],

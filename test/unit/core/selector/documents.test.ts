@@ -267,6 +267,38 @@ const placed = new Map<string, [marked: string, problems: string[]]>([
     ],
   ],
   [
+    'of names that no API server takes, and of a version that no CRD has',
+    [
+      SELECTOR.replace('name: web', 'name: ‸Bad Name, namespace: ‸a.b').replace(
+        'eci.aliyun.com/v1',
+        '‸eci.aliyun.com/v2',
+      ),
+      [
+        'warning rule "a.b/Bad Name": apiVersion: is a version that the CRD of the chart does not have: it has v1 and v1beta1 (found "eci.aliyun.com/v2")',
+        'error rule "a.b/Bad Name": metadata.name: A name holds only',
+        'error rule "a.b/Bad Name": metadata.namespace: The name of a namespace holds only',
+      ],
+    ],
+  ],
+  [
+    'of a Selector without a name',
+    [
+      SELECTOR.replace('{name: web}', '‸{}'),
+      ['error rule "(no name)": metadata.name: A Selector has a name.'],
+    ],
+  ],
+  [
+    'of names that are no strings, or too long',
+    [
+      `${SELECTOR.replace('name: web', 'name: ‸5, namespace: ‸[]')}---\n${SELECTOR.replace('name: web', `name: web, namespace: ‸${'a'.repeat(64)}`)}`,
+      [
+        'error rule "(no name)": metadata.name: A Selector has a name. (found 5)',
+        'error rule "(no name)": metadata.namespace: The name of a namespace is a string. (found [])',
+        `error rule "${'a'.repeat(64)}/web": metadata.namespace: The name of a namespace has at most 63 characters.`,
+      ],
+    ],
+  ],
+  [
     'a file that does not parse',
     ['a: 1\n‸a: 2\n', ['error the text is not valid JSON or YAML: the key "a" is there twice']],
   ],
