@@ -28,6 +28,14 @@ const TYPED_LIST = JSON.stringify({
   items: [{ metadata: { name: 'listed', labels: { app: 'ci' } }, spec: { containers: [{ name: 'app' }] } }],
 })
 
+const jsonPod = (name: string) =>
+  JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, labels: { app: 'ci' } },
+    spec: { containers: [] },
+  })
+
 const TAINTED_VNODE = `apiVersion: v1
 kind: Node
 metadata: { name: cn-hangzhou.vnd-1, labels: { type: virtual-kubelet, k8s.aliyun.com/vnode: "true" } }
@@ -65,6 +73,10 @@ const CASES: Readonly<Record<string, Case>> = {
   'a list of one kind as the API has it': {
     argv: ['-f', '-', ...RULES],
     options: { stdin: TYPED_LIST },
+  },
+  'JSON objects one after the other, and YAML with merge keys': {
+    argv: ['-f', '-', '-f', 'merges/deployment.yaml', ...RULES, '-o', 'patch'],
+    options: { stdin: ['one', 'two'].map(jsonPod).join('\n') },
   },
   'a VNode that takes no such Pod': {
     argv: ['-f', 'one-pod.yaml', '-f', '-', ...RULES.slice(0, 4)],

@@ -39,11 +39,11 @@ export interface RuleDocuments {
 }
 
 /**
- * Sorts the objects of a text. Lists (`kind: List`) are opened; a bare JSON or YAML list is taken as the rules of a ConfigMap. A
+ * Sorts the objects of a text, which is read as kubectl reads manifests: merge keys too, outside of rules. Lists (`kind: List`) are opened; a bare JSON or YAML list is taken as the rules of a ConfigMap. A
  * ConfigMap counts only under the given name. Never throws.
  */
 export function readRuleDocuments(text: string, configMapName: string = RULES_CONFIGMAP): RuleDocuments {
-  const parsed = parseText(text)
+  const parsed = parseText(text, { allowsMerges: true })
   const reader = new Reader(configMapName)
   for (const document of parsed.documents) reader.read(document, text, parsed.documents.length === 1)
   return { ...reader, problems: [...parsed.problems, ...reader.problems] }

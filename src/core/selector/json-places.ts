@@ -19,8 +19,11 @@ interface Found extends Spot {
   readonly isWhole: boolean
 }
 
-/** `text` must be valid JSON in which no object has a key twice; white space may stand around it. */
-export function jsonLocator(text: string): Locator {
+/**
+ * From `start` on the text must be valid JSON in which no object has a key twice; white space may stand around it, and other JSON may
+ * follow.
+ */
+export function jsonLocator(text: string, start = 0): Locator {
   const children = new Map<number, Children>()
   const starts = lineStarts(text)
   const childrenAt = (at: number): Children => {
@@ -29,7 +32,7 @@ export function jsonLocator(text: string): Locator {
     return known
   }
   const find = (path: Path): Found => {
-    let spot: Spot = { at: afterSpace(text, 0) }
+    let spot: Spot = { at: afterSpace(text, start) }
     for (const segment of path) {
       const child = childrenAt(spot.at).get(String(segment))
       if (child === undefined) return { ...spot, isWhole: false }

@@ -23,6 +23,8 @@ export interface Place {
 
 export interface Outline {
   readonly flaws: readonly Flaw[]
+  /** The merge keys with their sources; each is a flaw where they are not allowed. */
+  readonly merges: readonly Pair[]
   readonly find: (path: Path) => Place
 }
 
@@ -32,15 +34,16 @@ export const MOST_ALIASES = 1000
 type Members = ReadonlyMap<string, Pair>
 
 /** `root`: the contents of a document as they were parsed. */
-export function outlineOf(root: Node): Outline {
+export function outlineOf(root: Node, allowsMerges = false): Outline {
   const flaws: Flaw[] = []
   const anchors = new Map<string, Node>()
   const targets = new Map<unknown, Node>()
   const maps = new Map<unknown, Members>()
+  const merges: Pair[] = []
   visit(root, {
     Value: (_, node) => {
       if (node.anchor !== undefined) anchors.set(node.anchor, node)
-      if (isMap(node)) maps.set(node, membersOf(node, flaws))
+      if (isMap(node)) maps.set(node, membersOf(node, flaws, allowsMerges ? merges : undefined))
     },
     Alias: (_, alias, parents) => {
       const target = anchors.get(alias.source)
@@ -52,7 +55,16 @@ export function outlineOf(root: Node): Outline {
       return visit.BREAK
     },
   })
-  return { flaws, find: path => find(root, path, { targets, maps }) }
+  for (const { key, value } of merges) {
+    if (isSource(value, targets) || (isSeq(value) && value.items.every(item => isSource(item, targets))))
+      continue
+    flaws.push(flawAt(key as Node, 'a merge key (<<) takes an object, or a list of objects'))
+  }
+  return { flaws, merges, find: path => find(root, path, { targets, maps }) }
+}
+
+function isSource(value: unknown, targets: ReadonlyMap<unknown, Node>): boolean {
+  return isMap(targets.get(value) ?? value)
 }
 
 function flawAt(node: Node, message: string): Flaw {
@@ -65,7 +77,7 @@ export function offsetOf(node: Node): number {
 }
 
 /** The members by key, as they become the keys of a plain object. */
-function membersOf(map: YAMLMap, flaws: Flaw[]): Members {
+function membersOf(map: YAMLMap, flaws: Flaw[], merges: Pair[] | undefined): Members {
   const members = new Map<string, Pair>()
   for (const pair of map.items) {
     if (!isScalar(pair.key)) {
@@ -78,9 +90,11 @@ function membersOf(map: YAMLMap, flaws: Flaw[]): Members {
     const key = keyOf(pair.key.value)
     if (members.has(key))
       flaws.push(flawAt(pair.key, `the key ${JSON.stringify(key.slice(0, 60))} is there twice`))
-    // Reading them would let a short text expand without end, and reading past them would lose what they bring in.
-    if (key === '<<' && pair.key.type === 'PLAIN')
-      flaws.push(flawAt(pair.key, 'merge keys (<<) are not read: write the members out'))
+    // Reading past them would lose what they bring in.
+    if (key === '<<' && pair.key.type === 'PLAIN') {
+      if (merges !== undefined) merges.push(pair)
+      else flaws.push(flawAt(pair.key, 'merge keys (<<) are not read: write the members out'))
+    }
     members.set(key, pair)
   }
   return members

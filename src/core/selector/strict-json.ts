@@ -20,6 +20,41 @@ export function readStrictJson(text: string): { readonly value: object } | undef
   }
 }
 
+export interface StreamedValue {
+  readonly value: object
+  /** Where it, or the white space before it, begins in the text. */
+  readonly start: number
+}
+
+/**
+ * The values of a text that is several JSON objects one after the other, as `kubectl get -o json` in a loop and `jq -c` write them, each as
+ * {@link readStrictJson} takes it. Undefined if it is anything else.
+ */
+export function readJsonStream(text: string): readonly StreamedValue[] | undefined {
+  if (!/^[\t\n\r ]*{/.test(text)) return undefined
+  const values: StreamedValue[] = []
+  let start = 0
+  for (const end of endsOf(text)) {
+    const read = readStrictJson(text.slice(start, end))
+    if (read === undefined) return undefined
+    values.push({ ...read, start })
+    start = end
+  }
+  return values.length > 1 && text.slice(start).trim() === '' ? values : undefined
+}
+
+/** Where each outermost bracket closes. */
+function endsOf(text: string): number[] {
+  let depth = 0
+  const ends: number[] = []
+  for (const { 0: mark, index } of text.matchAll(STRING_OR_MARK)) {
+    if (mark === '[' || mark === '{') depth += 1
+    else if (mark === ']' || mark === '}') depth -= 1
+    if (depth === 0 && (mark === ']' || mark === '}')) ends.push(index + 1)
+  }
+  return ends
+}
+
 function outsideStrings(text: string): { readonly deepest: number; readonly colons: number } {
   let depth = 0
   let deepest = 0

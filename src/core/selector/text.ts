@@ -13,9 +13,10 @@ import {
 } from 'yaml'
 import { messageOf } from '../errors.ts'
 import { jsonLocator } from './json-places.ts'
+import { markMerges, mergeMarked } from './merge-keys.ts'
 import { type Flaw, MOST_ALIASES, type Outline, offsetOf, outlineOf } from './outline.ts'
 import type { Locator, Path, Position, Problem } from './problem.ts'
-import { readStrictJson } from './strict-json.ts'
+import { readJsonStream, readStrictJson, type StreamedValue } from './strict-json.ts'
 
 export interface TextDocument extends Locator {
   /** Plain JSON-like value; a key `__proto__` is an ordinary own member. */
@@ -34,7 +35,9 @@ export type ParsedText =
   | { readonly documents: readonly TextDocument[]; readonly problems: readonly [] }
   | { readonly documents: readonly []; readonly problems: readonly Problem[] }
 
-export interface TextLimits {
+export interface ParseOptions {
+  /** Merge keys (`<<`) are read, as kubectl does in manifests; else they are refused. */
+  readonly allowsMerges?: boolean
   /**
    * How many words, signs and spaces a text may have that is not JSON (with or without comments). Each takes up to half a kilobyte for as
    * long as the text is looked at.
@@ -42,10 +45,13 @@ export interface TextLimits {
   readonly mostTokens?: number
 }
 
-/** Parses one or several documents. Never throws; a text that cannot be read yields problems with their positions. */
-export function parseText(text: string, limits: TextLimits = {}): ParsedText {
+/**
+ * Parses one or several documents: YAML, or JSON objects one after the other. Never throws; a text that cannot be read yields problems
+ * with their positions.
+ */
+export function parseText(text: string, options: ParseOptions = {}): ParsedText {
   try {
-    return readJson(text) ?? parseDocuments(text, limits)
+    return readJson(text) ?? parseDocuments(text, options)
   } catch (error) {
     // Aliases that expand without end, or a stack that is exhausted already.
     return {
@@ -58,13 +64,14 @@ export function parseText(text: string, limits: TextLimits = {}): ParsedText {
 /** JSON as programs write it. */
 function readJson(text: string): ParsedText | undefined {
   const strict = readStrictJson(text)
-  return strict === undefined ? undefined : { documents: [jsonDocument(text, strict.value)], problems: [] }
+  const values = strict === undefined ? readJsonStream(text) : [{ ...strict, start: 0 }]
+  return values && { documents: values.map(one => jsonDocument(text, one)), problems: [] }
 }
 
 /** Places are looked for when somebody asks for one: in rules without a problem nobody does. */
-function jsonDocument(text: string, value: unknown): TextDocument {
+function jsonDocument(text: string, { value, start }: StreamedValue): TextDocument {
   // Only YAML has blocks.
-  return { value, ...jsonLocator(text), block: () => undefined }
+  return { value, ...jsonLocator(text, start), block: () => undefined }
 }
 
 /** Not strict: what was parsed has contents, and be it null. */
@@ -72,7 +79,7 @@ type ParsedDocument = Document.Parsed<ParsedNode, false>
 
 const TOO_DEEP = 'it is nested too deeply'
 
-function parseDocuments(text: string, { mostTokens }: TextLimits): ParsedText {
+function parseDocuments(text: string, { mostTokens, allowsMerges }: ParseOptions): ParsedText {
   const lines = new LineCounter()
   // A byte order mark is invisible, and would count as a column.
   const bare = text.startsWith('\uFEFF') ? text.slice(1) : text
@@ -89,7 +96,10 @@ function parseDocuments(text: string, { mostTokens }: TextLimits): ParsedText {
   const documents = 'empty' in parsed ? [] : parsed
   const flaws = documents.flatMap(syntaxFlaws)
   if (flaws.length > 0) return refusal(flaws, lines)
-  const outlined = documents.map(document => ({ document, outline: outlineOf(document.contents) }))
+  const outlined = documents.map(document => ({
+    document,
+    outline: outlineOf(document.contents, allowsMerges),
+  }))
   const deeper = outlined.flatMap(({ outline }) => outline.flaws)
   if (deeper.length > 0) return refusal(deeper, lines)
   return { documents: outlined.map(one => toTextDocument({ ...one, lines, source })), problems: [] }
@@ -168,7 +178,9 @@ interface Parsed {
 }
 
 function toTextDocument({ document, outline, lines, source }: Parsed): TextDocument {
-  const value: unknown = document.toJS({ maxAliasCount: MOST_ALIASES })
+  markMerges(outline.merges)
+  const plain: unknown = document.toJS({ maxAliasCount: MOST_ALIASES })
+  const value = outline.merges.length === 0 ? plain : mergeMarked(plain)
   const nodeAt = (path: Path): Node | undefined => {
     const place = outline.find(path)
     return place.isWhole ? place.target : undefined

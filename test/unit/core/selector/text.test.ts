@@ -287,3 +287,96 @@ t.test('knows where the lines of a string stand', async t => {
   for (const [sentence, [text, expected]] of blocks)
     t.strictSame(parseText(text).documents[0]?.block(['a']), expected, sentence)
 })
+
+/** What a text with merge keys means where they are read. */
+const merged = new Map<string, [text: string, value: unknown]>([
+  [
+    'an object, its own members before',
+    ['a: &x {k: 1, l: 2}\nb: {<<: *x, k: 3}\n', { a: { k: 1, l: 2 }, b: { k: 3, l: 2 } }],
+  ],
+  ['its own members after', ['a: &x {k: 1}\nb: {k: 3, <<: *x}\n', { a: { k: 1 }, b: { k: 3 } }]],
+  [
+    'several, of which the first counts',
+    [
+      'a: [&x {k: 1}, &y {k: 2, l: 2}]\nb: {<<: [*x, *y]}\n',
+      { a: [{ k: 1 }, { k: 2, l: 2 }], b: { k: 1, l: 2 } },
+    ],
+  ],
+  ['written out in place', ['{<<: {k: 1}, l: 2}', { k: 1, l: 2 }]],
+  [
+    'what merges itself',
+    [
+      'a: &x {k: 1}\nb: &y {<<: *x, l: 2}\nc: {<<: *y, m: 3}\n',
+      { a: { k: 1 }, b: { k: 1, l: 2 }, c: { k: 1, l: 2, m: 3 } },
+    ],
+  ],
+  ['below a list', ['- &x {k: 1}\n- [{<<: *x}]\n', [{ k: 1 }, [{ k: 1 }]]]],
+  [
+    'a key __proto__',
+    [
+      'a: &x {__proto__: {k: 1}}\nb: {<<: *x}\n',
+      JSON.parse('{"a": {"__proto__": {"k": 1}}, "b": {"__proto__": {"k": 1}}}'),
+    ],
+  ],
+  [
+    'a quoted key beside it',
+    ['a: &x {k: 1}\nb: {<<: *x, c: {"<<": 2}}\n', { a: { k: 1 }, b: { c: { '<<': 2 }, k: 1 } }],
+  ],
+])
+
+t.test('reads merge keys where they are allowed', async t => {
+  for (const [sentence, [text, value]] of merged) {
+    const { documents, problems } = parseText(text, { allowsMerges: true })
+    t.same(problems, [], sentence)
+    t.strictSame(documents[0]?.value, value, sentence)
+  }
+})
+
+t.test('refuses a merge of what has no members, with its place', async t => {
+  for (const marked of ['{‸<<: 5}', 'a: &x 1\nb: {‸<<: *x}', '{‸<<: [{}, 1]}', '{‸<<: }']) {
+    const { text, places } = readMarks(marked)
+    const { problems } = parseText(text, { allowsMerges: true })
+    t.match(
+      problems,
+      [{ ...places[0], message: /a merge key \(<<\) takes an object, or a list of objects$/ }],
+      marked,
+    )
+  }
+})
+
+t.test('merge keys do not let a short text become a large value', async t => {
+  const members = Array.from({ length: 500 }, (_, index) => `k${index}: 1`).join(', ')
+  const copies = Array.from({ length: 300 }, () => '{<<: *x}').join(', ')
+  const { problems } = parseText(`a: &x {${members}}\nb: [${copies}]\n`, { allowsMerges: true })
+  t.match(problems, [{ message: /merge keys \(<<\) bring in more than 100000 members$/ }])
+  const doubling = Array.from(
+    { length: 40 },
+    (_, index) => `a${index + 1}: &a${index + 1} {<<: *a${index}, x: {<<: *a${index}}}`,
+  )
+  const bomb = parseText(`a0: &a0 {k: 1}\n${doubling.join('\n')}\n`, { allowsMerges: true })
+  t.match(bomb.problems, [{ message: /Excessive alias count/ }])
+})
+
+t.test('reads JSON objects one after the other', async t => {
+  const text = '{"a": "}{"}\n{"b": [{}]}\n\n  {"c": 1}{"d": 2}\n'
+  const { documents, problems } = parseText(text)
+  t.same(problems, [])
+  t.strictSame(
+    documents.map(document => document.value),
+    [{ a: '}{' }, { b: [{}] }, { c: 1 }, { d: 2 }],
+  )
+  t.strictSame(
+    documents.map((document, index) => document.locate(['abcd'.charAt(index)], 'value')),
+    [
+      { line: 1, column: 7 },
+      { line: 2, column: 7 },
+      { line: 4, column: 9 },
+      { line: 4, column: 17 },
+    ],
+  )
+})
+
+t.test('such a stream with a fault in it is no stream', async t => {
+  for (const text of ['{"a": 1}\n{"a": 1, "a": 2}', '{"a": 1}\n[', '{"a": 1}\n{"a": 1} x', '{"a": 1}\n]'])
+    t.ok(parseText(text).problems.length > 0, text)
+})
