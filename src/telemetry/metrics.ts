@@ -37,6 +37,12 @@ const PREFIX = 'vnode_profile_'
 /** From a tenth of a millisecond, which is ordinary, to the timeout that the registration sets. */
 const BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 3]
 
+/** Counters of what is rare begin at 0: the first increment of one that was not there is none to `rate()`. */
+function zeroed(counter: Counter<'origin'>): Counter<'origin'> {
+  for (const origin of ['ConfigMap', 'Selector']) counter.inc({ origin }, 0)
+  return counter
+}
+
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
@@ -61,7 +67,7 @@ export function createMetrics(): Metrics {
     badRequests: counter('bad_requests_total', 'Requests that are not a review, by HTTP status', ['status']),
     rulesLoaded: gauge('rules_loaded', 'Rules in force, by origin', ['origin']),
     rulesRefused: gauge('rules_refused', 'Rules with an error, by origin', ['origin']),
-    refusedEdits: counter('refused_edits_total', 'Edits of rules that were not applied', ['origin']),
+    refusedEdits: zeroed(counter('refused_edits_total', 'Edits of rules that were not applied', ['origin'])),
     lastReload: gauge('rules_last_reload_timestamp_seconds', 'When rules last changed, Unix time'),
     isLastReloadGood: gauge(
       'rules_last_reload_success',

@@ -113,7 +113,8 @@ for (const [what, { report, line, event, refused = {} }] of Object.entries(CASES
     t.match(emitted, event === undefined ? [] : [event])
     t.equal(emitted.length, event === undefined ? 0 : 1)
     const { values } = await metrics.refusedEdits.get()
-    t.strictSame(Object.fromEntries(values.map(({ labels, value }) => [labels.origin, value])), refused)
+    const counted = values.filter(({ value }) => value > 0)
+    t.strictSame(Object.fromEntries(counted.map(({ labels, value }) => [labels.origin, value])), refused)
   })
 }
 

@@ -13,6 +13,12 @@ t.test('two sets in one process share nothing and clash in nothing', async t => 
   for (const { registry } of [one, other]) t.match(await registry.metrics(), /^process_cpu_seconds_total /m)
 })
 
+t.test('refused edits are counted from 0, before there is one', async t => {
+  const text = await createMetrics().registry.metrics()
+  for (const origin of ['ConfigMap', 'Selector'])
+    t.match(text, `vnode_profile_refused_edits_total{origin="${origin}"} 0\n`)
+})
+
 t.test('names and labels keep to the rules of Prometheus', async t => {
   const metrics = await createMetrics().registry.getMetricsAsJSON()
   const ours = metrics.filter(({ name }) => name.startsWith('vnode_profile_'))
