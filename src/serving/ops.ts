@@ -36,5 +36,13 @@ export function buildOps({ registry, readiness, measure }: OpsOptions): FastifyI
     measure()
     return reply.type(registry.contentType).send(await registry.metrics())
   })
+  app.setNotFoundHandler((request, reply) =>
+    reply
+      .code(404)
+      .type('text/plain')
+      .send(
+        `there is no ${request.method} ${request.url.split('?')[0]}: GET /healthz, /readyz or /metrics\n`,
+      ),
+  )
   return app
 }

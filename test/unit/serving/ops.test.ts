@@ -33,6 +33,20 @@ t.test('a check that throws is not ready either', async t => {
   t.equal((await app.inject('/healthz')).statusCode, 200)
 })
 
+t.test('what is not there is told, with what there is', async t => {
+  const { app } = make()
+  const answer = await app.inject('/metric?a=b')
+  t.match(answer, {
+    statusCode: 404,
+    payload: 'there is no GET /metric: GET /healthz, /readyz or /metrics\n',
+  })
+  t.match(answer.headers['content-type'], /^text\/plain/)
+  t.match(await app.inject({ method: 'POST', url: '/readyz' }), {
+    statusCode: 404,
+    payload: /^there is no POST /,
+  })
+})
+
 t.test('liveness asks nobody', async t => {
   const { app } = make({ readiness: () => new Promise(() => undefined) })
   t.match(await app.inject('/healthz'), { statusCode: 200, payload: 'ok\n' })
