@@ -74,6 +74,16 @@ const wrong = new Map<string, [marked: string, problems: string[]]>([
     ],
   ],
   [
+    'an expression that lacks its values, or has an empty list of them',
+    [
+      '- name: a\n  objectSelector:\n    matchExpressions:\n      - ‸{key: b, operator: In}\n      - {key: c, operator: NotIn, values: ‸[]}\n',
+      [
+        'error rule "a": [0].objectSelector.matchExpressions[0].values: must have at least one value with operator In',
+        'error rule "a": [0].objectSelector.matchExpressions[1].values: must have at least one value with operator NotIn',
+      ],
+    ],
+  ],
+  [
     'unknown fields',
     [
       '- name: a\n  objectSelector: {matchLabels: {a: b}}\n  ‸effects: {}\n  ‸priority: 1\n',
