@@ -1,5 +1,6 @@
 /** The process: argv, environment, standard streams and signals, handed to the command line as values. */
-import { text } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
+import { decodeText } from '../core/decode-text.ts'
 import type { Io } from './io.ts'
 import { EXIT, runCli } from './program.ts'
 
@@ -22,7 +23,7 @@ function processIo(stop: AbortController): Io {
     stderr: text => {
       if (stderr.writable) stderr.write(text)
     },
-    readStdin: () => text(stdin),
+    readStdin: async () => decodeText(await buffer(stdin), 'stdin'),
     env,
     isTerminal: stdout.isTTY === true,
     hasColor: wantsColor(stdout, env),

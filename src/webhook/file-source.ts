@@ -2,6 +2,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { decodeText } from '../core/decode-text.ts'
 import { messageOf, VnodeError } from '../core/errors.ts'
 import { RULES_CONFIGMAP } from '../core/names.ts'
 import { type RuleDocuments, readRuleDocuments } from '../core/selector/documents.ts'
@@ -84,15 +85,16 @@ export class FileSource implements RuleSource {
   }
 
   async #load(file: string): Promise<boolean> {
-    let text: string
+    let bytes: Buffer
     try {
-      text = await readFile(file, 'utf8')
+      bytes = await readFile(file)
     } catch (error) {
       throw new VnodeError('BAD_FILE', `cannot read the rules file ${file}: ${messageOf(error)}`, {
         cause: error,
         next: 'name a file with --rules, or leave the flag out to read rules from the cluster',
       })
     }
+    const text = decodeText(bytes, file)
     const before = this.#loaded.get(file)?.text
     if (before === text) return false
     // A shell empties the file before the command that fills it has begun.

@@ -20,7 +20,7 @@ interface Finished {
   readonly stderr: string
 }
 
-async function run(command: string, args: readonly string[], stdin = ''): Promise<Finished> {
+async function run(command: string, args: readonly string[], stdin: string | Buffer = ''): Promise<Finished> {
   const child = spawn(command, args, { cwd: CLI_FIXTURES, timeout: 60_000 })
   child.stdin.on('error', () => undefined).end(stdin)
   const [stdout, stderr, [status]] = await Promise.all([
@@ -31,7 +31,7 @@ async function run(command: string, args: readonly string[], stdin = ''): Promis
   return { status, stdout, stderr }
 }
 
-function vnode(args: readonly string[], stdin = ''): Promise<Finished> {
+function vnode(args: readonly string[], stdin: string | Buffer = ''): Promise<Finished> {
   return run(process.execPath, [VNODE, ...args], stdin)
 }
 
@@ -43,6 +43,17 @@ t.test('stdin, stdout, stderr and the status are those of the process', async t 
   t.notMatch(check.stdout, '\u001b', 'no colours in a pipe')
   const usage = await vnode(['explain'])
   t.match(usage, { status: 2, stdout: '', stderr: /^vnode: there is nothing to explain/ })
+})
+
+t.test('stdin in the encoding of Windows is read, and in an unknown one refused', async t => {
+  const rules = readFileSync(join(CLI_FIXTURES, 'rules.yaml'), 'utf8')
+  const read = await vnode(['rules', 'check', '-'], Buffer.from(`\uFEFF${rules}`, 'utf16le'))
+  t.match(read, { status: 0, stdout: /^6 rules/ })
+  const refused = await vnode(['rules', 'check', '-'], Buffer.from(`# caf\u00e9\n${rules}`, 'latin1'))
+  t.match(refused, {
+    status: 2,
+    stderr: /^vnode: stdin is not valid UTF-8\nSave it as UTF-8\.\n/,
+  })
 })
 
 t.test('colours can be forced and forbidden', async t => {

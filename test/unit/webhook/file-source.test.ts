@@ -198,7 +198,10 @@ t.test('each reason why a file cannot be read is told, once', async t => {
   await holds(() => reasons().length === 2, 10_000)
   await mkdir(join(folder, 'rules.yaml'))
   await holds(() => reasons().length === 3, 10_000)
-  t.match(reasons(), [/is empty/, /ENOENT/, /EISDIR/])
+  await rm(join(folder, 'rules.yaml'), { recursive: true })
+  await writeFile(join(folder, 'rules.yaml'), Buffer.from('# caf\u00e9', 'latin1'))
+  await holds(() => reasons().length > 3 && /UTF/.test(String(reasons().at(-1))), 10_000)
+  t.match(reasons().slice(0, 3), [/is empty/, /ENOENT/, /EISDIR/])
 })
 
 t.test('a folder is no file of rules', async t => {
