@@ -188,6 +188,15 @@ resources:
   limits: { memory: 256Mi }
 {{- end -}}
 
+{{/* DaemonSets to keep off VNodes, as a JSON list. Whoever has a VNode registered by values has that step done too, unless he says otherwise. */}}
+{{- define "vnode-profile.fencedDaemonSets" -}}
+{{- if kindIs "invalid" .Values.daemonSets.fence -}}
+{{- ternary (list "kube-system/kube-proxy") list .Values.bootstrap.enabled | toJson -}}
+{{- else -}}
+{{- toJson .Values.daemonSets.fence -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Flags of vnode bootstrap, which registers and removes. */}}
 {{- define "vnode-profile.bootstrapFlags" -}}
 {{- $bootstrap := .Values.bootstrap -}}
