@@ -44,8 +44,6 @@ export async function prepare(options: BootstrapOptions, progress: Progress): Pr
   const identity = identityOf(options, { facts, server, progress })
   const given = await identity.readGiven()
   const request = plainRequest(eci.regionId, settings, facts)
-  if (request.clusterDNS === undefined)
-    progress.say('Cluster', 'there is no Service kube-system/kube-dns; Pods on the VNode get no cluster DNS')
   const fingerprint = fingerprintOf(request, { server, credential: given ?? `${facts.caPem}` })
   const register: RegisterOptions = {
     records: new SecretRecord({
@@ -59,6 +57,11 @@ export async function prepare(options: BootstrapOptions, progress: Progress): Pr
     identity,
     check: async () => {
       checkVirtualNode(virtualNode)
+      if (request.clusterDNS === undefined)
+        progress.say(
+          'Cluster',
+          'there is no Service kube-system/kube-dns; Pods on the VNode get no cluster DNS',
+        )
       identity.check(given)
       await checkNetwork({ eci, virtualNode, progress, signal })
     },

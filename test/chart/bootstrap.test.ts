@@ -1,5 +1,6 @@
 /** What the chart makes for a VNode: rights as they are listed, the same token as the program's, and what stays when the release goes. */
 import t from 'tap'
+import { fenceAccess } from '../../src/core/daemonset/rights.ts'
 import { bootstrapTokenAccess, vnodeAccess } from '../../src/core/vnode/access.ts'
 import { bootstrapAccess, removalAccess } from '../../src/core/vnode/bootstrap-access.ts'
 import { BOOTSTRAP_GROUP, IDENTITY_KINDS } from '../../src/core/vnode/identity.ts'
@@ -61,6 +62,27 @@ if (helm !== undefined) {
     t.match(await job(180), { deadline: 240, args: /--wait=180s/ })
     t.match(await job(900), { deadline: 960 })
   })
+
+  const FENCES = new Map<string, [values: object, fenced: readonly string[]]>([
+    ['kube-proxy is kept off by default', [{}, ['kube-system/kube-proxy']]],
+    ['null is the default', [{ daemonSets: { fence: null } }, ['kube-system/kube-proxy']]],
+    ['none, if the list is empty', [{ daemonSets: { fence: [] } }, []]],
+    ['those of a list, and no others', [{ daemonSets: { fence: ['a/b', 'a/c'] } }, ['a/b', 'a/c']]],
+    ['none by default, without a VNode', [{ bootstrap: { ...bootstrap, enabled: false } }, []]],
+  ])
+  for (const [name, [values, fenced]] of FENCES) {
+    t.test(`DaemonSets: ${name}, before the VNode is registered`, async t => {
+      const manifests = await helm.render({ values: { ...BOOTSTRAPPED, ...values } })
+      const [job] = podsOf(manifests).filter(one => one.of === 'Job/vnode-profile-daemonsets')
+      t.strictSame(job?.spec.containers[0]?.args.filter(one => /^[a-z-]+\//.test(one)) ?? [], fenced)
+      t.strictSame(rendered(manifests, 'vnode-profile-daemonsets'), listed(fenceAccess(fenced)))
+      const weightOf = (component: string) => {
+        const found = manifests.find(one => nameOf(one) === `Job/vnode-profile-${component}`)
+        return Number(found?.metadata.annotations?.['helm.sh/hook-weight'] ?? 'NaN')
+      }
+      if (job !== undefined) t.ok(weightOf('daemonsets') < weightOf('bootstrap'))
+    })
+  }
 
   t.test('off, there is nothing of it', async t => {
     const text = await helm.text({ values: { bootstrap: { ...bootstrap, enabled: false } } })

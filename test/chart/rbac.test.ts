@@ -25,6 +25,7 @@ if (helm !== undefined) {
         approver,
         rules,
         daemonSets,
+        bootstrap,
         certificates,
         helper: helperValues,
       } = (options.values ?? {}) as {
@@ -32,6 +33,7 @@ if (helm !== undefined) {
         approver?: object
         rules?: { namespace: string; name: string; create?: boolean }
         daemonSets?: { fence: string[] }
+        bootstrap?: object
         certificates?: { source: 'cert-manager' }
         helper?: { spill?: { enabled?: boolean; unguarded?: boolean } }
       }
@@ -52,7 +54,8 @@ if (helm !== undefined) {
         rendered(manifests, `${name}-rules`),
         makesRules ? listed(rulesInitAccess(rulesNamespace)) : [],
       )
-      t.strictSame(rendered(manifests, `${name}-daemonsets`), listed(fenceAccess(daemonSets?.fence ?? [])))
+      const fenced = daemonSets?.fence ?? (bootstrap === undefined ? [] : ['kube-system/kube-proxy'])
+      t.strictSame(rendered(manifests, `${name}-daemonsets`), listed(fenceAccess(fenced)))
       t.strictSame(
         rendered(manifests, `${name}-approver`),
         approver === undefined ? [] : listed(approverAccess()),

@@ -2,30 +2,18 @@
 import t from 'tap'
 import { podFacts } from '../../src/core/pod/facts.ts'
 import { runVnode } from '../helpers/cli.ts'
+import { FENCE_KEY } from '../helpers/daemons.ts'
 import { type E2e, e2eOrSkip, USERS } from '../helpers/e2e.ts'
+import { E2eDaemons, idle, vnodesOf } from '../helpers/e2e-daemons.ts'
 import type { KubeObject } from '../helpers/kube-http.ts'
 import { makeDaemonSet } from '../helpers/pods.ts'
 
 const VNODE = 'vnode-e2e-daemons'
 const NODE = `/api/v1/nodes/${VNODE}`
-const DAEMONSETS = `/apis/apps/v1/namespaces/${USERS}/daemonsets`
 const PODS = `/api/v1/namespaces/${USERS}/pods`
-const FENCE_KEY = 'vnode-profile.io/fence'
-
-interface DaemonSet extends KubeObject {
-  metadata: KubeObject['metadata'] & { generation: number }
-  status: {
-    observedGeneration?: number
-    desiredNumberScheduled: number
-    updatedNumberScheduled?: number
-    numberReady: number
-  }
-}
 
 /** Tolerates everything, in the node's own network, on Linux only. */
-function makeDaemon(name: string): object {
-  const { VNODE_E2E_IMAGE: image = '' } = process.env
-  const stop = "process.on('SIGTERM', () => process.exit()); setInterval(() => {}, 1e6)"
+function makeDaemon(e2e: E2e, name: string): object {
   return makeDaemonSet({
     name,
     pod: {
@@ -33,7 +21,7 @@ function makeDaemon(name: string): object {
         hostNetwork: true,
         nodeSelector: { 'kubernetes.io/os': 'linux' },
         tolerations: [{ operator: 'Exists' }],
-        containers: [{ name: 'app', image, command: ['node', '-e', stop] }],
+        containers: [idle(e2e)],
       },
     },
   })
@@ -59,33 +47,6 @@ async function addVnode(e2e: E2e): Promise<void> {
       spec: { taints: [{ key: 'k8s.aliyun.com/vnode', value: 'true', effect: 'NoSchedule' }] },
       status: { allocatable: room, capacity: room },
     },
-  })
-}
-
-/** Names of all nodes that are VNodes. */
-async function vnodesOf(e2e: E2e): Promise<string[]> {
-  return (await e2e.list('/api/v1/nodes', 'type=virtual-kubelet')).map(({ metadata }) => metadata.name)
-}
-
-/** The daemon's Pods, but for those that are on their way out. */
-async function podsOf(e2e: E2e, name: string): Promise<{ node: string; uid: string }[]> {
-  const pods = await e2e.list(PODS, `app=${name}`)
-  return pods
-    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-    .map(pod => ({ node: podFacts(pod).nodeName ?? '', uid: pod.metadata.uid }))
-}
-
-/** The daemon, once its controller has seen its newest state and all its Pods run that and are ready. */
-async function settled(e2e: E2e, name: string): Promise<DaemonSet> {
-  return await e2e.waitFor(`DaemonSet ${name} has settled`, async () => {
-    const daemonSet = await e2e.find<DaemonSet>(`${DAEMONSETS}/${name}`)
-    if (daemonSet === undefined) return undefined
-    const { desiredNumberScheduled: wanted, numberReady, ...status } = daemonSet.status
-    const isSeen = status.observedGeneration === daemonSet.metadata.generation
-    const pods = await podsOf(e2e, name)
-    const isDone =
-      status.updatedNumberScheduled === wanted && numberReady === wanted && pods.length === wanted
-    return isSeen && isDone && wanted > 0 ? daemonSet : undefined
   })
 }
 
@@ -115,31 +76,31 @@ const e2e = await e2eOrSkip(t)
 if (e2e !== undefined) {
   const vnodeCli = (...argv: string[]) =>
     runVnode(['daemonsets', ...argv], { env: { KUBECONFIG: process.env.KUBECONFIG ?? '' } })
+  const daemons = new E2eDaemons(e2e, USERS)
   t.teardown(async () => {
-    for (const name of ['proxy', 'named', 'fresh']) await e2e.remove(`${DAEMONSETS}/${name}`)
-    await e2e.waitFor('no daemon is left', async () => (await e2e.list(PODS)).length === 0 || undefined)
+    for (const name of ['proxy', 'named', 'fresh']) await daemons.remove(name)
     await e2e.remove(NODE)
   })
   await e2e.remove(NODE)
 
   await t.test('a daemon that was there before, and the command', async t => {
-    await e2e.kube.request({ method: 'POST', path: DAEMONSETS, body: makeDaemon('proxy') })
-    await settled(e2e, 'proxy')
+    await daemons.make(makeDaemon(e2e, 'proxy'))
+    await daemons.settled('proxy')
     await addVnode(e2e)
     await e2e.waitFor(`a Pod on ${VNODE}`, async () =>
-      (await podsOf(e2e, 'proxy')).find(({ node }) => node === VNODE),
+      (await daemons.podsOf('proxy')).find(({ node }) => node === VNODE),
     )
-    const { metadata } = await settled(e2e, 'proxy')
+    const { metadata } = await daemons.settled('proxy')
     const vnodes = await vnodesOf(e2e)
-    const before = (await podsOf(e2e, 'proxy')).filter(({ node }) => !vnodes.includes(node))
+    const before = (await daemons.podsOf('proxy')).filter(({ node }) => !vnodes.includes(node))
     t.ok(before.length > 0, 'it runs on real nodes')
     const { uids, stop } = await followRealPods(e2e, 'proxy')
     const { status, stdout, stderr } = await vnodeCli('fence', `${USERS}/proxy`)
     t.strictSame([status, stderr], [0, ''])
     t.match(stdout, /: fenced\n/)
-    const after = await settled(e2e, 'proxy')
+    const after = await daemons.settled('proxy')
     t.equal(after.metadata.generation, metadata.generation + 1)
-    const now = await podsOf(e2e, 'proxy')
+    const now = await daemons.podsOf('proxy')
     t.ok(
       now.every(({ node }) => !vnodes.includes(node)),
       'no Pod on a VNode',
@@ -159,22 +120,22 @@ if (e2e !== undefined) {
   })
 
   await t.test('a daemon that the values name, and one that is new', async t => {
-    await e2e.kube.request({ method: 'POST', path: DAEMONSETS, body: makeDaemon('named') })
-    await settled(e2e, 'named')
+    await daemons.make(makeDaemon(e2e, 'named'))
+    await daemons.settled('named')
     const flags = ['--set', `daemonSets.fence={${USERS}/named,${USERS}/absent,nowhere/agent}`]
     await e2e.install(...flags)
-    const named = await settled(e2e, 'named')
+    const named = await daemons.settled('named')
     t.match(named.metadata.annotations?.[FENCE_KEY], /"by":"command"/)
     await e2e.upgrade(...e2e.image, ...flags, '--set', 'webhook.logLevel=debug')
-    const again = await settled(e2e, 'named')
+    const again = await daemons.settled('named')
     t.equal(again.metadata.generation, named.metadata.generation, 'an upgrade changes nothing more')
-    await e2e.kube.request({ method: 'POST', path: DAEMONSETS, body: makeDaemon('fresh') })
-    const fresh = await settled(e2e, 'fresh')
+    await daemons.make(makeDaemon(e2e, 'fresh'))
+    const fresh = await daemons.settled('fresh')
     t.match(fresh.metadata.annotations?.[FENCE_KEY], /"by":"admission"/)
     const vnodes = await vnodesOf(e2e)
     for (const name of ['named', 'fresh'])
       t.notOk(
-        (await podsOf(e2e, name)).some(({ node }) => vnodes.includes(node)),
+        (await daemons.podsOf(name)).some(({ node }) => vnodes.includes(node)),
         `${name} has no Pod on a VNode`,
       )
   })

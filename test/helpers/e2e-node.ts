@@ -54,6 +54,11 @@ export class E2eNode {
     return new NodeProgram(pid)
   }
 
+  /** Of every process, as whoever is on the node can read them. */
+  commandLines(): string[] {
+    return pids().map(pid => argumentsOf(pid).join(' '))
+  }
+
   /** In their order. */
   writesOf(podName: string): AuditEntry[] {
     return readFileSync(this.#auditLog, 'utf8')
@@ -89,9 +94,11 @@ export class NodeProgram {
     await kill([this.pid])
   }
 
-  /** It outlives the test, as the cluster does. */
-  start(): void {
-    const [program = '', ...rest] = this.#arguments
+  /** It outlives the test, as the cluster does. Flags that are given, each with its value, have that value in place of the one they had. */
+  start(flags: Readonly<Record<string, string>> = {}): void {
+    const [program = '', ...rest] = this.#arguments.map(
+      (one, index, all) => flags[all[index - 1] ?? ''] ?? one,
+    )
     const log = openSync(this.#log, 'a')
     const options = { cwd: this.#cwd, env: this.#env, detached: true }
     spawn(program, rest, { ...options, stdio: ['ignore', log, log] }).unref()

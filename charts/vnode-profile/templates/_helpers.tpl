@@ -164,9 +164,9 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 helm.sh/hook-output-log-policy: hook-failed
 {{- end -}}
 
-{{/* A Job's spec up to its Pod's containers. Of a dict with root and component, and limitSeconds if it may take longer. */}}
+{{/* A Job's spec up to its Pod's containers. Of a dict with root and component, and retries and limitSeconds if they are others. */}}
 {{- define "vnode-profile.jobSpec" -}}
-backoffLimit: 5
+backoffLimit: {{ .retries | default 5 }}
 # Less than the five minutes that Helm waits, so that it can tell what went wrong.
 activeDeadlineSeconds: {{ .limitSeconds | default 240 }}
 template:
@@ -186,6 +186,15 @@ template:
 resources:
   requests: { cpu: 20m, memory: 64Mi }
   limits: { memory: 256Mi }
+{{- end -}}
+
+{{/* DaemonSets to keep off VNodes, as a JSON list. Whoever has a VNode registered by values has that step done too, unless he says otherwise. */}}
+{{- define "vnode-profile.fencedDaemonSets" -}}
+{{- if kindIs "invalid" .Values.daemonSets.fence -}}
+{{- ternary (list "kube-system/kube-proxy") list .Values.bootstrap.enabled | toJson -}}
+{{- else -}}
+{{- toJson .Values.daemonSets.fence -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Flags of vnode bootstrap, which registers and removes. */}}

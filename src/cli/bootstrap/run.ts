@@ -69,6 +69,8 @@ function bootstrapOptions({ flags, io, client, session }: Parts): BootstrapOptio
 async function run(options: BootstrapOptions, io: Io): Promise<void> {
   const { virtualNodeId, nodeName, how } = await runBootstrap(options)
   io.stdout(`VNode ${virtualNodeId} is ${HOW[how]}; its Node ${nodeName} is Ready.\n`)
+  if (how !== 'known')
+    io.stderr('vnode: which DaemonSets get Pods there, where none runs: vnode daemonsets list\n')
 }
 
 async function remove(options: BootstrapOptions, flags: BootstrapFlags, io: Io): Promise<void> {

@@ -26,6 +26,7 @@ export interface FakeEciOptions extends Partial<WorldOptions> {
   readonly kubeletVersion?: string
   /** Where an address of the VPC leads to: `https://192.168.0.10:6443` to the URL of a test's control plane. */
   readonly routes?: Readonly<Record<string, string>>
+  /** Address to listen on, `127.0.0.1` unless said otherwise; its certificate has it. */
   readonly host?: string
   readonly port?: number
   /** Further names and addresses of the certificate. */
@@ -93,6 +94,8 @@ export const TEST_NETWORK = {
   ],
 }
 
+const LOOPBACK = '127.0.0.1'
+
 /** A fake for one test file, ended with it. */
 export async function fakeEci(t: Test, options: FakeEciOptions = {}): Promise<FakeEci> {
   const fake = await startFakeEci(options)
@@ -102,10 +105,10 @@ export async function fakeEci(t: Test, options: FakeEciOptions = {}): Promise<Fa
 
 export async function startFakeEci(options: FakeEciOptions = {}): Promise<FakeEci> {
   const authority = await makeAuthority('fake-eci')
-  const names = options.names ?? []
-  const tls = { cert: authority.issueServer(names), key: authority.leafKeyPem }
+  const { names = [], host = LOOPBACK, port = 0 } = options
+  const tls = { cert: authority.issueServer([...names, host]), key: authority.leafKeyPem }
   const fake = new FakeEci(options, authority.certPem, tls)
-  await fake.listen(options.port ?? 0, options.host ?? '127.0.0.1')
+  await fake.listen(port, host)
   return fake
 }
 
@@ -140,9 +143,10 @@ export class FakeEci {
     this.#server = createServer(tls, (request, response) => void this.#serve(request, response))
   }
 
-  /** `https://127.0.0.1:<port>`: of the setting that replaces the public endpoints. */
+  /** `https://127.0.0.1:<port>`, or of the address it listens on: of the setting that replaces the public endpoints. */
   get url(): string {
-    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    const { address, port } = this.#server.address() as AddressInfo
+    return `https://${address === '0.0.0.0' ? LOOPBACK : address}:${port}`
   }
 
   async listen(port: number, host: string): Promise<void> {
