@@ -81,6 +81,13 @@ const REFUSED = new Map<string, [options: RenderOptions, message: RegExp]>([
     ],
   ],
   [
+    'a time for unreachable VNodes that is shorter than what every Pod has',
+    [
+      { values: { placement: { unreachableTolerationSeconds: 299 } } },
+      /placement\.unreachableTolerationSeconds: 299 would do nothing, as Kubernetes gives every Pod 300 seconds.*Set 0 to leave them as they are, or 300 and more\./,
+    ],
+  ],
+  [
     'a port of the kubelet on the nodes',
     [
       { values: { webhook: { hostNetwork: true, port: 10250 } } },
