@@ -156,7 +156,9 @@ if (controlPlane !== undefined) {
       ],
       [['--identity', 'kubeconfig'], /--identity kubeconfig needs --kubeconfig-secret NAME/],
       [['--identity', 'password'], /Allowed choices are tls-bootstrap, service-account, kubeconfig/],
-      [['--taint', 'x:Sometimes'], /"x:Sometimes" is not key=value:NoSchedule/],
+      [['--taint', 'x:Sometimes'], /"x:Sometimes" is not key=value:effect, with one of NoSchedule, /],
+      [['--cluster-dns', 'kube-dns'], /must be IP addresses/],
+      [['--custom-resources', 'example.com/gpu'], /must be name=number/],
       [['--apiserver', 'http://192.168.0.10'], /must be https:\/\/host:port/],
     ]
     for (const [args, expected] of CASES) {

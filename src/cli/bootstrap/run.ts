@@ -14,6 +14,7 @@ import type { Io } from '../io.ts'
 import { VERSION } from '../version.ts'
 import { NEW_TOKEN } from '../vnode/request.ts'
 import { openSession, type Session } from '../vnode/session.ts'
+import { virtualNodeOf } from '../vnode/virtual-node-flags.ts'
 import type { BootstrapFlags } from './flags.ts'
 
 const USER_AGENT = `vnode-profile/${VERSION}`
@@ -120,18 +121,11 @@ function bootstrapSettings(flags: BootstrapFlags, context: VnodeContext | undefi
     installNamespace,
     prefix,
     virtualNode: {
+      ...virtualNodeOf(flags),
       name: flags.vnodeName ?? prefix,
       vSwitchIds: flags.vswitchId ?? (context?.vswitchId ?? '').split(',').filter(id => id !== ''),
       securityGroupId: flags.securityGroupId ?? context?.securityGroupId ?? '',
-      zoneId: flags.zoneId,
-      resourceGroupId: flags.resourceGroupId,
-      clusterDNS: flags.clusterDns,
-      clusterDomain: flags.clusterDomain,
-      customResources: flags.customResources,
-      tags: flags.tag ?? [],
-      taints: flags.taint ?? [],
       eipInstanceId: flags.eipInstanceId,
-      hasPublicNetwork: flags.publicNetwork === true,
     },
     identity: {
       kind: identity,
