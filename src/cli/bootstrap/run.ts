@@ -10,6 +10,7 @@ import type { AccessKey } from '../../core/vnode/credential-settings.ts'
 import { isStatus, type KubeClient } from '../../kube/api.ts'
 import { connectDirectly } from '../../kube/direct.ts'
 import { resourcePath } from '../../kube/path.ts'
+import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
 import { VERSION } from '../version.ts'
 import { NEW_TOKEN } from '../vnode/request.ts'
@@ -38,9 +39,7 @@ async function open(flags: BootstrapFlags, io: Io): Promise<Pick<Parts, 'client'
     const session = await openSession(flags, io)
     return { session, client: await session.connect() }
   }
-  const { connect } = await import('../../kube/client.ts')
-  const { kubeconfig } = flags
-  const client = await connect({ kubeconfig, env: io.env, userAgent: USER_AGENT })
+  const client = await connectorOf({ kubeconfig: flags.kubeconfig }, io)()
   return { client, session: await openSession(flags, io, await readAccessKey(client, flags)) }
 }
 
