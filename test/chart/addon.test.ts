@@ -88,6 +88,7 @@ if (controlPlane !== undefined) {
   t.test('what Helm refuses is a fault', async t => {
     const { status, stderr } = await addon('enable', 'eci-profile', '--set', 'no.such.value=1')
     t.equal(status, 1)
+    t.match(stderr, /at '\/no': value must be 'left out: there is no such value here, only /)
     t.match(stderr, /vnode: helm has failed with status 1\n/)
   })
 }

@@ -6,11 +6,42 @@ import { CHART, helmOrSkip, type RenderOptions, VARIANTS } from '../helpers/char
 const REFUSED = new Map<string, [options: RenderOptions, message: RegExp]>([
   [
     'a key with a typo',
-    [{ values: { webhok: { replicas: 3 } } }, /additional properties 'webhok' not allowed/],
+    [
+      { values: { webhok: { replicas: 3 } } },
+      /at '\/webhok': value must be 'left out: there is no such value here, only .* webhook, helper, /,
+    ],
   ],
   [
     'a key with a typo further down',
-    [{ values: { webhook: { replica: 3 } } }, /at '\/webhook': additional properties 'replica' not allowed/],
+    [
+      { values: { webhook: { replica: 3 } } },
+      /at '\/webhook\/replica': value must be 'left out: there is no such value here, only replicas, opsPort, .*'/,
+    ],
+  ],
+  [
+    'a key in other letters',
+    [
+      { values: { bootstrap: { vswitchIds: ['vsw-1'] } } },
+      /at '\/bootstrap\/vswitchIds': value must be 'left out: .* regionId, vSwitchIds, /,
+    ],
+  ],
+  [
+    'a key with a typo within a list',
+    [
+      { values: { image: { pullSecrets: [{ name: 'a', namespace: 'b' }] } } },
+      /at '\/image\/pullSecrets\/0\/namespace': value must be 'left out: .*, only name'/,
+    ],
+  ],
+  [
+    'a key with a typo that is set to nothing',
+    [{ values: { rules: { nmae: null } } }, /at '\/rules\/nmae': .*only namespace, name, create'/],
+  ],
+  [
+    'a key with a typo in what several parts have',
+    [
+      { values: { approver: { resources: { limit: { memory: '1Gi' } } } } },
+      /at '\/approver\/resources\/limit': value must be 'left out: .*, only requests, limits'/,
+    ],
   ],
   [
     'no replicas of the webhook',
@@ -78,6 +109,13 @@ const REFUSED = new Map<string, [options: RenderOptions, message: RegExp]>([
     [
       { values: { placement: { toleration: 'k8s.aliyun.com/vnode' } } },
       /'\/placement\/toleration': .* does not match/,
+    ],
+  ],
+  [
+    'a time for unreachable VNodes that is shorter than what every Pod has',
+    [
+      { values: { placement: { unreachableTolerationSeconds: 299 } } },
+      /placement\.unreachableTolerationSeconds: 299 would do nothing, as Kubernetes gives every Pod 300 seconds.*Set 0 to leave them as they are, or 300 and more\./,
     ],
   ],
   [
@@ -158,6 +196,14 @@ if (helm !== undefined) {
       t.equal(code, 0, stdout + stderr)
     })
   }
+
+  t.test('lint refuses a typo in the same words', async t => {
+    const values = { webhook: { replica: 3 } }
+    const args = ['lint', CHART, '--values', '-']
+    const { code, stdout } = await helm.run(args, { input: JSON.stringify(values) })
+    t.equal(code, 1)
+    t.match(stdout, /at '\/webhook\/replica': value must be 'left out: .* only replicas, /)
+  })
 
   t.test('as a part of another chart, with values for all charts', async t => {
     await t.resolves(helm.render({ values: { global: { region: 'cn-hangzhou' } } }))

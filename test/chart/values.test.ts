@@ -3,20 +3,22 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import { readValues, renderValuesTable, withValuesTable } from '../../scripts/values-table.ts'
+import {
+  readValues,
+  renderValuesTable,
+  unknownValue,
+  type ValuesSchema,
+  withUnknownValues,
+  withValuesTable,
+} from '../../scripts/values-table.ts'
 import { CHART } from '../helpers/chart.ts'
 
 const values: unknown = parse(readFileSync(join(CHART, 'values.yaml'), 'utf8'))
-const schema: unknown = JSON.parse(readFileSync(join(CHART, 'values.schema.json'), 'utf8'))
-
-interface Schema {
-  readonly properties?: Readonly<Record<string, Schema>>
-  readonly additionalProperties?: unknown
-}
+const schema = JSON.parse(readFileSync(join(CHART, 'values.schema.json'), 'utf8')) as ValuesSchema
 
 /** Keys that one knows and the other does not, in both directions. */
-function differences(schema: Schema, value: unknown, path = ''): string[] {
-  if (schema.properties === undefined || schema.additionalProperties !== false) return []
+function differences(schema: ValuesSchema, value: unknown, path = ''): string[] {
+  if (schema.properties === undefined) return []
   // An object that is empty by default has its members described in the schema only.
   if (value === null || typeof value !== 'object' || Object.keys(value).length === 0) return []
   const members = new Map(Object.entries(value))
@@ -34,23 +36,38 @@ function differences(schema: Schema, value: unknown, path = ''): string[] {
   ]
 }
 
-/** Mappings of the schema with keys of their own that let others through. */
-function lenient(schema: Schema, path = ''): string[] {
-  const here =
-    schema.properties !== undefined && schema.additionalProperties !== false ? [path || '(top)'] : []
+/** Mappings of the schema that let any key through, or take only those of a list whose members they do not know. */
+function lenient(schema: unknown, path = ''): string[] {
+  if (schema === null || typeof schema !== 'object') return []
+  const { type, properties, additionalProperties } = schema as ValuesSchema
+  const isOpen = type === 'object' && (properties !== undefined) !== isRefusal(additionalProperties)
   return [
-    ...here,
-    ...Object.entries(schema.properties ?? {}).flatMap(([key, one]) => lenient(one, `${path}.${key}`)),
+    ...(isOpen ? [path || '(top)'] : []),
+    ...Object.entries(schema).flatMap(([key, one]) => lenient(one, `${path}/${key}`)),
   ]
 }
 
+function isRefusal(additional: unknown): boolean {
+  return additional !== null && typeof additional === 'object' && Object.hasOwn(additional, 'not')
+}
+
 t.test('schema and values.yaml know the same values', async t => {
-  t.strictSame(differences(schema as Schema, values), [])
-  t.strictSame(differences({ properties: { a: {} }, additionalProperties: false }, { b: 1 }), [
+  t.strictSame(differences(schema, values), [])
+  t.strictSame(differences({ properties: { a: {} } }, { b: 1 }), [
     'a: not in values.yaml',
     'b: not in the schema',
   ])
-  t.strictSame(lenient(schema as Schema), [], 'no mapping lets a typo through')
+})
+
+t.test('no mapping lets a typo through, and each says what it has instead', async t => {
+  t.strictSame(lenient(schema), [])
+  t.strictSame(lenient({ items: { type: 'object', properties: {} } }), ['/items'])
+  t.strictSame(withUnknownValues(schema), schema, 'npm run values-table')
+  t.strictSame(
+    schema.properties?.rules?.additionalProperties,
+    unknownValue(['namespace', 'name', 'create']),
+    'in the order of values.yaml',
+  )
 })
 
 t.test('every value has a comment, and the README a row for it', async t => {

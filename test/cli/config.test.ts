@@ -68,6 +68,8 @@ t.test('get-contexts and view show everything but the secrets', async t => {
 const spellings = [
   `access-key-secret: "${accessKeySecret}"`,
   `'access-key-secret': '${accessKeySecret}'`,
+  `access-key-secret: {a: ${accessKeySecret}, b: [c, ${accessKeySecret}]}`,
+  `access-key-secret: [ ${accessKeySecret} ]`,
   `access-key-secret: |-\n        ${accessKeySecret}`,
   `access-key-secret: >\n        ${accessKeySecret}\n`,
   `"access-key-secret" : !!str ${accessKeySecret}`,

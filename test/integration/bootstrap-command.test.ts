@@ -1,21 +1,14 @@
 /** `vnode bootstrap` as it is typed: its credentials, what it prints, and what it never does. */
 import t, { type Test } from 'tap'
 import { bootstrapTokenId } from '../../src/core/vnode/identity.ts'
-import { startTestApprover } from '../helpers/approver.ts'
-import {
-  BOOTSTRAP_CONTROL_PLANE,
-  bootstrapName,
-  grantVnodes,
-  leftBy,
-  prepareBootstrap,
-} from '../helpers/bootstrap.ts'
+import { leftBy } from '../helpers/bootstrap.ts'
 import { VPC_APISERVER } from '../helpers/bootstrap-run.ts'
+import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
 import { type CliResult, runVnode } from '../helpers/cli.ts'
-import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
-import { type FakeEci, fakeEci, TEST_ACCOUNT } from '../helpers/fake-eci/server.ts'
+import { type FakeEci, TEST_ACCOUNT } from '../helpers/fake-eci/server.ts'
 import { home, SEED_CONFIG } from '../helpers/vnode-config.ts'
 
-const controlPlane = await controlPlaneOrSkip(t, BOOTSTRAP_CONTROL_PLANE)
+const cluster = await bootstrapCluster(t)
 const { accessKeyId, accessKeySecret } = TEST_ACCOUNT
 const NETWORK = [
   '--vswitch-id',
@@ -24,9 +17,8 @@ const NETWORK = [
   'sg-7xv5tcch4kjdr65t0001',
 ]
 
-if (controlPlane !== undefined) {
-  await grantVnodes(controlPlane)
-  await startTestApprover(t, { controlPlane })
+if (cluster !== undefined) {
+  const { controlPlane } = cluster
 
   interface Scene {
     readonly name: string
@@ -35,9 +27,7 @@ if (controlPlane !== undefined) {
   }
 
   const makeScene = async (t: Test): Promise<Scene> => {
-    const name = bootstrapName(t)
-    const fake = await fakeEci(t, { routes: { [VPC_APISERVER]: controlPlane.url } })
-    const kubeconfig = await prepareBootstrap({ controlPlane, name, secrets: ['credentials'] })
+    const { name, fake, kubeconfig } = await bootstrapScene(t, { controlPlane, secrets: ['credentials'] })
     // The address is one of a VPC, which this machine does not reach.
     const flags = [
       '--install-namespace',
@@ -156,7 +146,9 @@ if (controlPlane !== undefined) {
       ],
       [['--identity', 'kubeconfig'], /--identity kubeconfig needs --kubeconfig-secret NAME/],
       [['--identity', 'password'], /Allowed choices are tls-bootstrap, service-account, kubeconfig/],
-      [['--taint', 'x:Sometimes'], /"x:Sometimes" is not key=value:NoSchedule/],
+      [['--taint', 'x:Sometimes'], /"x:Sometimes" is not key=value:effect, with one of NoSchedule, /],
+      [['--cluster-dns', 'kube-dns'], /must be IP addresses/],
+      [['--custom-resources', 'example.com/gpu'], /must be name=number/],
       [['--apiserver', 'http://192.168.0.10'], /must be https:\/\/host:port/],
     ]
     for (const [args, expected] of CASES) {

@@ -1,24 +1,21 @@
 /** One VNode, whatever happens on the way: answers that are lost, runs at once, upgrades, reinstallations, a VNode that somebody deleted. */
 import t, { type Test } from 'tap'
 import { bootstrapTokenId } from '../../src/core/vnode/identity.ts'
-import { startTestApprover } from '../helpers/approver.ts'
 import {
   ageRecord,
-  BOOTSTRAP_CONTROL_PLANE,
   bootstrap,
   bootstrapName,
-  grantVnodes,
   leftBy,
   prepareBootstrap,
   recordOf,
 } from '../helpers/bootstrap.ts'
 import { type BootstrapRun, type RunOptions, VPC_APISERVER } from '../helpers/bootstrap-run.ts'
-import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
+import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
 import { eciClient } from '../helpers/eci-client.ts'
 import { type FakeEci, fakeEci } from '../helpers/fake-eci/server.ts'
 import type { KubeObject } from '../helpers/kube-http.ts'
 
-const controlPlane = await controlPlaneOrSkip(t, BOOTSTRAP_CONTROL_PLANE)
+const cluster = await bootstrapCluster(t)
 
 interface Scene {
   readonly name: string
@@ -30,15 +27,11 @@ interface Scene {
   readonly events: (reason: string) => Promise<readonly string[]>
 }
 
-if (controlPlane !== undefined) {
-  await grantVnodes(controlPlane)
-  await startTestApprover(t, { controlPlane })
+if (cluster !== undefined) {
+  const { controlPlane } = cluster
 
   const makeScene = async (t: Test): Promise<Scene> => {
-    const name = bootstrapName(t)
-    const fake = await fakeEci(t, { routes: { [VPC_APISERVER]: controlPlane.url } })
-    const eci = eciClient(t, fake)
-    const kubeconfig = await prepareBootstrap({ controlPlane, name })
+    const { name, fake, eci, kubeconfig } = await bootstrapScene(t, { controlPlane })
     return {
       name,
       fake,

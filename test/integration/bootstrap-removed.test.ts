@@ -1,32 +1,17 @@
 /** `vnode bootstrap --remove`: the VNode goes, with all that was made for it, and nothing that somebody runs is lost unsaid. */
 import t, { type Test } from 'tap'
-import { startTestApprover } from '../helpers/approver.ts'
-import {
-  BOOTSTRAP_CONTROL_PLANE,
-  bootstrap,
-  bootstrapName,
-  grantVnodes,
-  leftBy,
-  patchRecord,
-  prepareBootstrap,
-  removeBootstrapped,
-} from '../helpers/bootstrap.ts'
-import { VPC_APISERVER } from '../helpers/bootstrap-run.ts'
-import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
+import { bootstrap, leftBy, patchRecord, removeBootstrapped } from '../helpers/bootstrap.ts'
+import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
 import { eciClient } from '../helpers/eci-client.ts'
-import { fakeEci } from '../helpers/fake-eci/server.ts'
 
-const controlPlane = await controlPlaneOrSkip(t, BOOTSTRAP_CONTROL_PLANE)
+const cluster = await bootstrapCluster(t)
 
-if (controlPlane !== undefined) {
-  await grantVnodes(controlPlane)
-  await startTestApprover(t, { controlPlane })
+if (cluster !== undefined) {
+  const { controlPlane } = cluster
 
   const makeScene = async (t: Test, identity: 'tls-bootstrap' | 'service-account' = 'tls-bootstrap') => {
-    const name = bootstrapName(t)
-    const fake = await fakeEci(t, { routes: { [VPC_APISERVER]: controlPlane.url } })
-    const options = { controlPlane, name, identity, eci: eciClient(t, fake) }
-    const kubeconfig = await prepareBootstrap(options)
+    const { name, fake, eci, kubeconfig } = await bootstrapScene(t, { controlPlane, identity })
+    const options = { controlPlane, name, identity, eci }
     return {
       name,
       fake,

@@ -1,36 +1,20 @@
 /** `vnode bootstrap` from nothing to a Node that is Ready: a real API server, a fake of ECI whose VNodes join with what they are sent. */
 import t from 'tap'
-import { startTestApprover } from '../helpers/approver.ts'
-import {
-  BOOTSTRAP_CONTROL_PLANE,
-  bootstrap,
-  bootstrapName,
-  grantVnodes,
-  leftBy,
-  prepareBootstrap,
-  recordOf,
-} from '../helpers/bootstrap.ts'
+import { bootstrap, leftBy, recordOf } from '../helpers/bootstrap.ts'
 import { VPC_APISERVER } from '../helpers/bootstrap-run.ts'
-import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
-import { eciClient } from '../helpers/eci-client.ts'
-import { fakeEci } from '../helpers/fake-eci/server.ts'
+import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
 
-const controlPlane = await controlPlaneOrSkip(t, BOOTSTRAP_CONTROL_PLANE)
+const cluster = await bootstrapCluster(t)
 
-if (controlPlane !== undefined) {
-  await grantVnodes(controlPlane)
-  const routes = { [VPC_APISERVER]: controlPlane.url }
-  const approver = await startTestApprover(t, { controlPlane })
+if (cluster !== undefined) {
+  const { controlPlane, approver } = cluster
   const { metadata } = await controlPlane.ask('GET', '/api/v1/namespaces/kube-system')
   await controlPlane.ask('POST', '/api/v1/namespaces/kube-system/services', {
     body: { metadata: { name: 'kube-dns' }, spec: { clusterIP: '10.0.0.10', ports: [{ port: 53 }] } },
   })
 
   t.test('by TLS bootstrap, with our approver', async t => {
-    const name = bootstrapName(t)
-    const fake = await fakeEci(t, { routes })
-    const eci = eciClient(t, fake)
-    const kubeconfig = await prepareBootstrap({ controlPlane, name })
+    const { name, fake, eci, kubeconfig } = await bootstrapScene(t, { controlPlane })
     const { registration, notices } = await bootstrap({ controlPlane, name, eci, kubeconfig })
     t.comment(notices.map(({ reason, message }) => `${reason}: ${message}`).join('\n'))
     const [virtualNode, ...more] = fake.virtualNodes
@@ -70,11 +54,8 @@ if (controlPlane !== undefined) {
   })
 
   t.test('by a ServiceAccount', async t => {
-    const name = bootstrapName(t)
-    const fake = await fakeEci(t, { routes })
-    const eci = eciClient(t, fake)
     const identity = 'service-account'
-    const kubeconfig = await prepareBootstrap({ controlPlane, name, identity })
+    const { name, fake, eci, kubeconfig } = await bootstrapScene(t, { controlPlane, identity })
     const { registration } = await bootstrap({ controlPlane, name, identity, eci, kubeconfig })
     t.match(fake.virtualNodes, [{ id: registration.virtualNodeId, isTlsBootstrap: false }])
     t.strictSame(await leftBy(controlPlane, name), [
@@ -85,11 +66,9 @@ if (controlPlane !== undefined) {
   })
 
   t.test('by a kubeconfig that was given', async t => {
-    const name = bootstrapName(t)
-    const fake = await fakeEci(t, { routes })
-    const eci = eciClient(t, fake)
     const identity = 'kubeconfig'
-    const kubeconfig = await prepareBootstrap({ controlPlane, name, identity, secrets: ['given'] })
+    const secrets = ['given']
+    const { name, fake, eci, kubeconfig } = await bootstrapScene(t, { controlPlane, identity, secrets })
     const admin = await controlPlane.kubectl(['config', 'view', '--raw'])
     await controlPlane.ask('POST', `/api/v1/namespaces/${name}/secrets`, {
       body: {

@@ -6,8 +6,12 @@ import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import { createRequest, eciClient, untilStatus } from '../helpers/eci-client.ts'
 import { fakeEci } from '../helpers/fake-eci/server.ts'
 import type { KubeObject } from '../helpers/kube-http.ts'
+import { onNodeUpdates } from '../helpers/node-updates.ts'
 import { makePod } from '../helpers/pods.ts'
 import { home, SEED_CONFIG } from '../helpers/vnode-config.ts'
+
+const REFUSAL = { kind: 'refuse', status: 403, code: 'Forbidden.RAM', message: 'no' } as const
+const isCordoned = ({ spec }: KubeObject) => spec?.unschedulable === true
 
 const controlPlane = await controlPlaneOrSkip(t, { controllerManager: true })
 if (controlPlane !== undefined) {
@@ -31,6 +35,7 @@ if (controlPlane !== undefined) {
     await untilStatus(client, virtualNodeId, 'Ready')
     return { virtualNodeId, node }
   }
+  const nodeObject = (node: string) => controlPlane.ask('GET', `/api/v1/nodes/${node}`)
   const runPod = async (namespace: string, node: string, name: string) => {
     const pod = makePod({ name, namespace, spec: { nodeName: node } })
     await controlPlane.ask('POST', `/api/v1/namespaces/${namespace}/pods`, { body: pod })
@@ -78,6 +83,81 @@ Move them away with --drain, or say --force to lose them.
     t.equal(fake.virtualNodes.length, 0)
   })
 
+  t.test('a Pod that arrives after the look is seen, and the Node is open again', async t => {
+    const namespace = await controlPlane.namespace(t)
+    const { virtualNodeId, node } = await register()
+    let hasCome = false
+    await onNodeUpdates(t, controlPlane, async changed => {
+      if (isCordoned(changed) && !hasCome) await runPod(namespace, node, 'late')
+      hasCome ||= isCordoned(changed)
+      return undefined
+    })
+    const deletions = fake.callsOf('DeleteVirtualNode').length
+    const refused = await vnode('delete', virtualNodeId)
+    t.match(refused, { status: 1, stdout: '', stderr: `  ${namespace}/late  lost for good` })
+    t.equal(fake.callsOf('DeleteVirtualNode').length, deletions, 'nothing is asked of ECI')
+    t.notOk(isCordoned(await nodeObject(node)))
+    t.match(await vnode('delete', virtualNodeId, '--drain'), { status: 0 })
+  })
+
+  t.test('nothing is scheduled there while ECI deletes it', async t => {
+    const { virtualNodeId, node } = await register()
+    const seen: boolean[] = []
+    const wait = async () => seen.push(isCordoned(await nodeObject(node)))
+    fake.plan('DeleteVirtualNode', { kind: 'after', wait })
+    t.match(await vnode('delete', virtualNodeId), { status: 0 })
+    t.strictSame(seen, [true])
+  })
+
+  t.test('a Node that was cordoned before stays so', async t => {
+    const namespace = await controlPlane.namespace(t)
+    const { virtualNodeId, node } = await register()
+    await controlPlane.kubectl(['cordon', node])
+    fake.plan('DeleteVirtualNode', REFUSAL)
+    t.match(await vnode('delete', virtualNodeId), { status: 1 })
+    t.ok(isCordoned(await nodeObject(node)))
+    await runPod(namespace, node, 'there')
+    t.match(await vnode('delete', virtualNodeId), { status: 1, stderr: /1 Pod on Node/ })
+    t.match(await vnode('delete', virtualNodeId, '--drain'), { status: 0 })
+  })
+
+  t.test('a Node that cannot be opened again is told of', async t => {
+    const { virtualNodeId, node } = await register()
+    await onNodeUpdates(t, controlPlane, async (changed, before) =>
+      isCordoned(before) && !isCordoned(changed) ? 'not today' : undefined,
+    )
+    fake.plan('DeleteVirtualNode', REFUSAL)
+    const { status, stderr } = await vnode('delete', virtualNodeId)
+    t.equal(status, 1)
+    t.match(stderr, `vnode: warning: Node ${node} stays cordoned: `)
+    t.match(
+      stderr,
+      `not today\nTake it back into use with: kubectl uncordon ${node}\nvnode: DeleteVirtualNode: Forbidden.RAM`,
+    )
+    t.match(await vnode('delete', virtualNodeId), { status: 0 })
+  })
+
+  t.test('a Node that may not be cordoned is a reason to stop', async t => {
+    const { virtualNodeId, node } = await register()
+    await onNodeUpdates(t, controlPlane, async changed => (isCordoned(changed) ? 'not today' : undefined))
+    const { status, stderr } = await vnode('delete', virtualNodeId)
+    t.equal(status, 1)
+    t.match(stderr, `vnode: Node ${node} cannot be cordoned, so that Pods could come while it is deleted: `)
+    t.match(stderr, /not today.*\nGive a kubeconfig that may get and patch nodes, or say --force\.\n$/)
+    t.equal(fake.virtualNodes.length, 1)
+    t.match(await vnode('delete', virtualNodeId, '--force'), { status: 0 })
+  })
+
+  t.test('a deletion without an answer leaves the Node cordoned: its VNode may be gone', async t => {
+    const { virtualNodeId, node } = await register()
+    fake.plan('DeleteVirtualNode', { kind: 'cut' }, 5)
+    const { status, stderr } = await vnode('delete', virtualNodeId)
+    t.equal(status, 1)
+    t.match(stderr, `vnode: warning: Node ${node} stays cordoned, as its VNode may be deleted all the same\n`)
+    t.ok(isCordoned(await nodeObject(node)))
+    t.match(await vnode('delete', virtualNodeId), { status: 0 }, 'again')
+  })
+
   t.test('a drain heeds PodDisruptionBudgets, and has an end', async t => {
     const namespace = await controlPlane.namespace(t)
     const { virtualNodeId, node } = await register()
@@ -95,8 +175,7 @@ Move them away with --drain, or say --force to lose them.
     t.match(held.stderr, /a PodDisruptionBudget holds 1 of them/)
     t.match(held.stderr, `vnode: Node ${node} still has 1 Pod; the VNode stays, cordoned`)
     t.equal(fake.virtualNodes.length, 1)
-    const before = await controlPlane.ask('GET', `/api/v1/nodes/${node}`)
-    t.equal(before.spec?.unschedulable, true)
+    t.ok(isCordoned(await nodeObject(node)))
     await controlPlane.ask('DELETE', `/api/v1/namespaces/${namespace}/pods/kept?gracePeriodSeconds=0`)
     t.match(await vnode('delete', virtualNodeId), { status: 0 })
   })
@@ -136,14 +215,14 @@ Move them away with --drain, or say --force to lose them.
 
   t.test('what the API refuses stays as it was, with its code', async t => {
     const { virtualNodeId, node } = await register()
-    fake.plan('DeleteVirtualNode', { kind: 'refuse', status: 403, code: 'Forbidden.RAM', message: 'no' })
+    fake.plan('DeleteVirtualNode', REFUSAL)
     const refused = await vnode('delete', virtualNodeId)
     t.match(refused, {
       status: 1,
       stdout: '',
       stderr: /^vnode: DeleteVirtualNode: Forbidden\.RAM: no \(HTTP 403, .*\nAllow eci:DeleteVirtualNode /,
     })
-    t.equal((await controlPlane.request('GET', `/api/v1/nodes/${node}`)).status, 200, 'the Node stays')
+    t.notOk(isCordoned(await nodeObject(node)), 'the Node stays, and is open')
     await vnode('delete', virtualNodeId)
   })
 

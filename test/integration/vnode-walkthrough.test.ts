@@ -1,15 +1,32 @@
 /** The seed document's walk-through, command by command: the fake endpoint, and everything else real. */
 import { join } from 'node:path'
 import t from 'tap'
+import { parse } from 'yaml'
 import { CLI_FIXTURES, runVnode, transcriptOf } from '../helpers/cli.ts'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import { Goldens } from '../helpers/goldens.ts'
-import { makePod } from '../helpers/pods.ts'
+import { makeDaemonSet, makePod } from '../helpers/pods.ts'
 import { startRealNode } from '../helpers/vnode.ts'
 import { lastingAdmin, vnodeScene } from '../helpers/vnode-scene.ts'
 
 const ID = 'vnd-7xvetkyase7gb62u0000'
 const NODE = `cn-hangzhou.${ID}`
+
+/** As the guide has it, for spec.template.spec. */
+const GUIDE_AFFINITY = `
+spec:
+  template:
+    spec:
+      affinity:
+        nodeAffinity:
+          requiredDuringSchedulingIgnoredDuringExecution:
+            nodeSelectorTerms:
+            - matchExpressions:
+              - key: type
+                operator: NotIn
+                values:
+                - virtual-kubelet
+`
 
 const controlPlane = await controlPlaneOrSkip(t, { scheduler: true, controllerManager: true })
 if (controlPlane !== undefined) {
@@ -29,6 +46,8 @@ if (controlPlane !== undefined) {
   }
 
   await t.test('from the file of contexts to a Pod on the VNode', async t => {
+    const roles = { 'node-role.kubernetes.io/control-plane': '', 'node-role.kubernetes.io/master': '' }
+    await startRealNode(controlPlane, { name: 'vnode-test001', kubeletVersion: 'v1.20.6', labels: roles })
     await startRealNode(controlPlane, { name: 'vnode-test002', kubeletVersion: 'v1.20.6' })
     t.equal((await vnode('config', 'set-context', 'default')).status, 0)
     const created = await vnode('create')
@@ -41,6 +60,8 @@ if (controlPlane !== undefined) {
     )
     const nodes = await kubectl('get', 'node')
     t.match(nodes, new RegExp(`^${NODE} +Ready +agent +\\S+ +v1\\.20\\.6$`, 'm'))
+    t.match(nodes, /^vnode-test001 +Ready +control-plane,master +\S+ +v1\.20\.6$/m)
+    t.match(nodes, /^vnode-test002 +Ready +<none> +\S+ +v1\.20\.6$/m)
 
     const node = await controlPlane.ask('GET', `/api/v1/nodes/${NODE}`)
     t.match(node, {
@@ -61,6 +82,45 @@ if (controlPlane !== undefined) {
     t.equal(pod.spec?.nodeName, NODE)
     await controlPlane.ask('DELETE', `/api/v1/namespaces/${namespace}/pods/test1`)
     await controlPlane.waitForGone(`/api/v1/namespaces/${namespace}/pods/test1`, { timeout: 60_000 })
+  })
+
+  await t.test("kube-proxy is kept off it by the guide's affinity", async t => {
+    const path = '/apis/apps/v1/namespaces/kube-system/daemonsets'
+    const tolerations = [{ operator: 'Exists' }]
+    await controlPlane.ask('POST', path, {
+      body: makeDaemonSet({ name: 'kube-proxy', namespace: 'kube-system', pod: { spec: { tolerations } } }),
+    })
+    const untilOn = (nodes: number) =>
+      controlPlane.waitFor(
+        `${path}/kube-proxy`,
+        ({ status }) => status?.desiredNumberScheduled === nodes && status.updatedNumberScheduled === nodes,
+        { timeout: 60_000 },
+      )
+    await untilOn(3)
+    const patch = ['patch', 'ds', 'kube-proxy', '--patch', JSON.stringify(parse(GUIDE_AFFINITY))]
+    t.match(await kubectl('-n', 'kube-system', ...patch), /patched/)
+    await untilOn(2)
+    const bound = `/api/v1/namespaces/kube-system/pods?fieldSelector=spec.nodeName=${NODE}`
+    const left = await controlPlane.waitForAll(bound, pods => pods.length === 0, { timeout: 60_000 })
+    t.strictSame(left, [])
+  })
+
+  await t.test('a Pod that names the Node runs there', async t => {
+    const namespace = await controlPlane.namespace(t)
+    const path = `/api/v1/namespaces/${namespace}/pods`
+    await controlPlane.ask('POST', path, {
+      body: makePod({ name: 'named', namespace, spec: { nodeName: NODE } }),
+    })
+    const { status } = await controlPlane.waitFor(
+      `${path}/named`,
+      ({ status }) => status?.phase === 'Running',
+      {
+        timeout: 60_000,
+      },
+    )
+    t.equal(status?.phase, 'Running')
+    await controlPlane.ask('DELETE', `${path}/named`)
+    await controlPlane.waitForGone(`${path}/named`, { timeout: 60_000 })
   })
 
   await t.test('what was created is listed, described, changed and deleted', async t => {

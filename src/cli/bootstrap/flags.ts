@@ -1,30 +1,14 @@
-import type { KeyValue } from '../../config/flags.ts'
 import type { IdentityKind } from '../../core/vnode/identity.ts'
 import type { SessionFlags } from '../vnode/session-flags.ts'
-
-export interface TaintFlag {
-  readonly key: string
-  readonly value: string
-  readonly effect: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute'
-}
+import type { VirtualNodeFlags } from '../vnode/virtual-node-flags.ts'
 
 /** What commander makes of the flags of `vnode bootstrap`. */
-export interface BootstrapFlags extends SessionFlags {
+export interface BootstrapFlags extends SessionFlags, VirtualNodeFlags {
   readonly installNamespace: string
   readonly name: string
   readonly credentialsSecret?: string
   readonly vnodeName?: string
-  readonly vswitchId?: readonly string[]
-  readonly securityGroupId?: string
-  readonly zoneId?: string
-  readonly resourceGroupId?: string
-  readonly clusterDns?: string
-  readonly clusterDomain?: string
-  readonly customResources?: string
-  readonly tag?: readonly KeyValue[]
-  readonly taint?: readonly TaintFlag[]
   readonly eipInstanceId?: string
-  readonly publicNetwork?: boolean
   readonly apiserver?: string
   readonly identity: IdentityKind
   readonly kubeconfigSecret?: string

@@ -10,10 +10,12 @@ import type { AccessKey } from '../../core/vnode/credential-settings.ts'
 import { isStatus, type KubeClient } from '../../kube/api.ts'
 import { connectDirectly } from '../../kube/direct.ts'
 import { resourcePath } from '../../kube/path.ts'
+import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
 import { VERSION } from '../version.ts'
 import { NEW_TOKEN } from '../vnode/request.ts'
 import { openSession, type Session } from '../vnode/session.ts'
+import { virtualNodeOf } from '../vnode/virtual-node-flags.ts'
 import type { BootstrapFlags } from './flags.ts'
 
 const USER_AGENT = `vnode-profile/${VERSION}`
@@ -37,9 +39,7 @@ async function open(flags: BootstrapFlags, io: Io): Promise<Pick<Parts, 'client'
     const session = await openSession(flags, io)
     return { session, client: await session.connect() }
   }
-  const { connect } = await import('../../kube/client.ts')
-  const { kubeconfig } = flags
-  const client = await connect({ kubeconfig, env: io.env, userAgent: USER_AGENT })
+  const client = await connectorOf({ kubeconfig: flags.kubeconfig }, io)()
   return { client, session: await openSession(flags, io, await readAccessKey(client, flags)) }
 }
 
@@ -122,18 +122,11 @@ function bootstrapSettings(flags: BootstrapFlags, context: VnodeContext | undefi
     installNamespace,
     prefix,
     virtualNode: {
+      ...virtualNodeOf(flags),
       name: flags.vnodeName ?? prefix,
       vSwitchIds: flags.vswitchId ?? (context?.vswitchId ?? '').split(',').filter(id => id !== ''),
       securityGroupId: flags.securityGroupId ?? context?.securityGroupId ?? '',
-      zoneId: flags.zoneId,
-      resourceGroupId: flags.resourceGroupId,
-      clusterDNS: flags.clusterDns,
-      clusterDomain: flags.clusterDomain,
-      customResources: flags.customResources,
-      tags: flags.tag ?? [],
-      taints: flags.taint ?? [],
       eipInstanceId: flags.eipInstanceId,
-      hasPublicNetwork: flags.publicNetwork === true,
     },
     identity: {
       kind: identity,

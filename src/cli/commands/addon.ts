@@ -2,9 +2,9 @@ import { Command, Option } from 'commander'
 import { applyEnvironment, dnsLabel, repeated } from '../../config/flags.ts'
 import { INSTALL_NAMESPACE } from '../../core/names.ts'
 import type { SwitchOptions } from '../addon/run.ts'
+import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
 import { OUTPUTS, type Output } from '../output-format.ts'
-import { VERSION } from '../version.ts'
 
 interface Flags {
   readonly kubeconfig?: string
@@ -30,13 +30,6 @@ export function addonCommand(io: Io): Command {
     .addHelpText('after', '\nExample:\n  vnode addon enable vnode-approver --kubeconfig ~/.kube/config')
 }
 
-function connector({ kubeconfig }: Flags, io: Io) {
-  return async () => {
-    const { connect } = await import('../../kube/client.ts')
-    return connect({ kubeconfig, context: undefined, env: io.env, userAgent: `vnode-profile/${VERSION}` })
-  }
-}
-
 function listCommand(io: Io): Command {
   const command = new Command('list')
     .description('List the add-ons, and which of them the cluster has.')
@@ -48,7 +41,11 @@ function listCommand(io: Io): Command {
     const flags = command.opts<Flags>()
     const { runListAddons } = await import('../addon/run.ts')
     await runListAddons(
-      { connect: connector(flags, io), kubeconfig: flags.kubeconfig, output: flags.output },
+      {
+        connect: connectorOf({ kubeconfig: flags.kubeconfig }, io),
+        kubeconfig: flags.kubeconfig,
+        output: flags.output,
+      },
       io,
     )
   })
@@ -82,7 +79,7 @@ function switchCommand(io: Io, verb: 'enable' | 'disable'): Command {
     const { kubeconfig, namespace, release, chart, values = [], set = [] } = flags
     const isDryRun = flags.dryRun === true || flags.dry === true
     const options: SwitchOptions = {
-      ...{ addon: parseAddon(addon), connect: connector(flags, io), kubeconfig },
+      ...{ addon: parseAddon(addon), connect: connectorOf({ kubeconfig }, io), kubeconfig },
       ...{ namespace, release, chart, values, set, isDryRun },
     }
     await (verb === 'enable' ? runEnableAddon(options, io) : runDisableAddon(options, io))

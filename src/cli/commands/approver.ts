@@ -2,8 +2,8 @@ import { Command, Option } from 'commander'
 import { applyEnvironment, wholeNumber } from '../../config/flags.ts'
 import { OPS_PORT, VNODE_USER_PREFIX } from '../../core/names.ts'
 import { LOG_LEVELS, type LogLevel } from '../../telemetry/logger.ts'
+import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
-import { VERSION } from '../version.ts'
 
 interface Flags {
   readonly commonNamePrefix: string
@@ -62,10 +62,7 @@ async function serve(flags: Flags, io: Io): Promise<void> {
   try {
     const approver = await startApprover({
       settings: { commonNamePrefix },
-      connect: async () => {
-        const { connect } = await import('../../kube/client.ts')
-        return connect({ kubeconfig, context, env: io.env, userAgent: `vnode-profile/${VERSION}` })
-      },
+      connect: connectorOf({ kubeconfig, context }, io),
       ...(host === undefined ? {} : { host }),
       opsPort,
       log,

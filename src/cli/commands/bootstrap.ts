@@ -1,18 +1,12 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
-import {
-  applyEnvironment,
-  commaList,
-  dnsLabel,
-  durationOption,
-  httpsUrl,
-  keyValues,
-} from '../../config/flags.ts'
+import { Command, Option } from 'commander'
+import { applyEnvironment, dnsLabel, durationOption, httpsUrl } from '../../config/flags.ts'
 import { INSTALL_NAMESPACE } from '../../core/names.ts'
 import { DEFAULT_NAME } from '../../core/rbac.ts'
 import { IDENTITY_KINDS, type IdentityKind } from '../../core/vnode/identity.ts'
-import type { BootstrapFlags, TaintFlag } from '../bootstrap/flags.ts'
+import type { BootstrapFlags } from '../bootstrap/flags.ts'
 import type { Io } from '../io.ts'
 import { addSessionOptions } from '../vnode/session-flags.ts'
+import { addVirtualNodeOptions } from '../vnode/virtual-node-flags.ts'
 
 const HELP = `
 The request and its token are written to a Secret before anything is paid for: whatever is killed, retried or run twice, one VNode is
@@ -71,23 +65,8 @@ function addInstallation(command: Command): void {
 }
 
 function addVirtualNode(command: Command): void {
-  command
-    .option('--vnode-name <name>', "the VNode's name (default: the prefix)")
-    .option(
-      '--vswitch-id <ids>',
-      "1 to 10 vSwitches of one VPC, comma-separated (default: the context's)",
-      commaList,
-    )
-    .option('--security-group-id <id>', "security group in that VPC (default: the context's)")
-    .option('--zone-id <id>', 'zone of the VNode')
-    .option('--resource-group-id <id>', 'resource group of the VNode')
-    .option('--cluster-dns <addresses>', 'DNS servers of its Pods (default: the Service kube-dns)')
-    .option('--cluster-domain <domain>', 'DNS domain of the cluster')
-    .option('--custom-resources <list>', 'a=1,b=2: resources that Pods may request')
-    .option('--tag <key=value>', 'tag of the VNode (repeatable)', keyValues)
-    .option('--taint <key=value:Effect>', 'taint of its Node (repeatable)', taints)
-    .option('--eip-instance-id <id>', 'elastic IP address of the VNode')
-    .option('--public-network', 'give the VNode a public address')
+  command.option('--vnode-name <name>', "the VNode's name (default: the prefix)")
+  addVirtualNodeOptions(command).option('--eip-instance-id <id>', 'elastic IP address of the VNode')
 }
 
 function addIdentity(command: Command): void {
@@ -111,18 +90,4 @@ function addIdentity(command: Command): void {
       ),
     )
     .option('--skip-reach-check', 'do not try the address and the credential from here first')
-}
-
-/** `key=value:Effect`, `key:Effect`; of a flag that is given several times, or comma-separated. */
-function taints(text: string, previous: readonly TaintFlag[] | undefined): readonly TaintFlag[] {
-  const found = commaList(text).map(item => {
-    const [, key, value = '', effect] =
-      /^([^=:\s]+)(?:=([^=:\s]*))?:(NoSchedule|PreferNoSchedule|NoExecute)$/.exec(item) ?? []
-    if (key === undefined || effect === undefined)
-      throw new InvalidArgumentError(
-        `${JSON.stringify(item)} is not key=value:NoSchedule, PreferNoSchedule or NoExecute`,
-      )
-    return { key, value, effect: effect as TaintFlag['effect'] }
-  })
-  return [...(previous ?? []), ...found]
 }

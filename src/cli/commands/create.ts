@@ -1,36 +1,20 @@
-import { isIP } from 'node:net'
-import { Command, InvalidArgumentError, Option } from 'commander'
-import {
-  applyEnvironment,
-  commaList,
-  durationOption,
-  httpsUrl,
-  type KeyValue,
-  keyValues,
-} from '../../config/flags.ts'
+import { Command, Option } from 'commander'
+import { applyEnvironment, durationOption, httpsUrl } from '../../config/flags.ts'
 import { VnodeError } from '../../core/errors.ts'
 import { VNODE_KEY } from '../../core/names.ts'
+import type { Taint } from '../../eci/virtual-node.ts'
 import type { Io } from '../io.ts'
 import { addSessionOptions, type SessionFlags } from '../vnode/session-flags.ts'
-import { checkTags } from './update.ts'
+import {
+  addVirtualNodeOptions,
+  checkTags,
+  type VirtualNodeFlags,
+  virtualNodeOf,
+} from '../vnode/virtual-node-flags.ts'
 
-interface VnodeTaint extends KeyValue {
-  readonly effect: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute'
-}
-
-interface Flags extends SessionFlags {
+interface Flags extends SessionFlags, VirtualNodeFlags {
   readonly name: string
-  readonly vswitchId?: readonly string[]
-  readonly securityGroupId?: string
-  readonly customResources?: string
-  readonly clusterDns?: string
-  readonly clusterDomain?: string
-  readonly zoneId?: string
-  readonly resourceGroupId?: string
   readonly eip?: string
-  readonly publicNetwork?: boolean
-  readonly tag?: readonly KeyValue[]
-  readonly taint?: readonly VnodeTaint[]
   readonly preferNoSchedule?: boolean
   readonly apiserver?: string
   readonly bootstrapKubeconfig?: string
@@ -74,7 +58,7 @@ export function createCommand(io: Io): Command {
       await runCreate(
         {
           flags,
-          virtualNode: virtualNodeOf(flags),
+          virtualNode: wantedOf(flags),
           apiserver: flags.apiserver,
           bootstrapKubeconfig: flags.bootstrapKubeconfig,
           isAdditional: flags.additional === true,
@@ -89,23 +73,9 @@ export function createCommand(io: Io): Command {
 }
 
 function addNodeOptions(command: Command): Command {
-  return command
-    .option('--name <name>', 'name of the VNode', DEFAULT_NAME)
-    .option('--vswitch-id <ids>', "vSwitches, comma-separated (default: the context's)", commaList)
-    .option('--security-group-id <id>', "security group (default: the context's)")
-    .option('--custom-resources <list>', 'a=1,b=2: resources that Pods may request', customResources)
-    .option(
-      '--cluster-dns <addresses>',
-      'DNS servers of its Pods (default: that of the Service kube-dns)',
-      addresses,
-    )
-    .option('--cluster-domain <domain>', 'DNS domain of the cluster')
-    .option('--zone-id <id>', 'zone of the VNode')
-    .option('--resource-group-id <id>', 'resource group of the VNode')
+  command.option('--name <name>', 'name of the VNode', DEFAULT_NAME)
+  return addVirtualNodeOptions(command)
     .option('--eip <id>', 'elastic IP of the VNode')
-    .option('--public-network', 'give the VNode a way to the Internet')
-    .option('--tag <key=value>', 'a tag (repeatable)', keyValues)
-    .option('--taint <key=value:effect>', 'a taint of the Node (repeatable)', taints)
     .option(
       '--prefer-no-schedule',
       'taint it with PreferNoSchedule: all Pods of the cluster may go there, real nodes first',
@@ -136,42 +106,16 @@ function addJoinOptions(command: Command): Command {
     .addOption(new Option('--kubernetes-version <version>', "VNodectl's; not needed").hideHelp())
 }
 
-function virtualNodeOf(flags: Flags) {
-  const { name, vswitchId, securityGroupId, zoneId, resourceGroupId, clusterDns, clusterDomain } = flags
-  const preference: readonly VnodeTaint[] =
-    flags.preferNoSchedule === true ? [{ key: VNODE_KEY, value: 'true', effect: 'PreferNoSchedule' }] : []
+const PREFERENCE: Taint = { key: VNODE_KEY, value: 'true', effect: 'PreferNoSchedule' }
+
+function wantedOf(flags: Flags) {
+  const settings = virtualNodeOf(flags)
   return {
-    ...{ name, vSwitchIds: vswitchId, securityGroupId, zoneId, resourceGroupId },
-    ...{ clusterDNS: clusterDns, clusterDomain, customResources: flags.customResources },
-    tags: flags.tag ?? [],
-    taints: [...preference, ...(flags.taint ?? [])],
+    ...settings,
+    name: flags.name,
+    vSwitchIds: flags.vswitchId,
+    securityGroupId: flags.securityGroupId,
+    taints: flags.preferNoSchedule === true ? [PREFERENCE, ...settings.taints] : settings.taints,
     eipInstanceId: flags.eip,
-    hasPublicNetwork: flags.publicNetwork === true,
   }
-}
-
-function customResources(text: string): string {
-  const isRight = commaList(text).every(item => /^[A-Za-z0-9][\w./-]*=\d+$/.test(item))
-  if (isRight && commaList(text).length > 0) return commaList(text).join(',')
-  throw new InvalidArgumentError('must be name=number,…, such as example.com/gpu=4')
-}
-
-function addresses(text: string): string {
-  const list = commaList(text)
-  if (list.length > 0 && list.every(item => isIP(item) !== 0)) return list.join(',')
-  throw new InvalidArgumentError('must be IP addresses, comma-separated')
-}
-
-const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] as const
-
-function taints(text: string, previous: readonly VnodeTaint[] | undefined): readonly VnodeTaint[] {
-  const found = commaList(text).map(item => {
-    const [, key = '', value = '', effect = ''] = /^([^=:]+)(?:=([^:]*))?:(\w+)$/.exec(item) ?? []
-    const known = EFFECTS.find(one => one === effect)
-    if (known !== undefined) return { key, value, effect: known }
-    throw new InvalidArgumentError(
-      `${JSON.stringify(item)} is not key=value:effect, with one of ${EFFECTS.join(', ')}`,
-    )
-  })
-  return [...(previous ?? []), ...found]
 }

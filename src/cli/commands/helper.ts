@@ -18,8 +18,8 @@ import type { HelperOptions } from '../../scheduler/run.ts'
 import type { HelperSettings } from '../../scheduler/settings.ts'
 import { DEFAULT_SPILL, type SpillProgramSettings } from '../../scheduler/spill/settings.ts'
 import { LOG_LEVELS, type LogLevel } from '../../telemetry/logger.ts'
+import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
-import { VERSION } from '../version.ts'
 
 interface Flags extends SettingsOptions, SpillTimesOptions {
   readonly name: string
@@ -189,10 +189,7 @@ function helperOptions(flags: Flags, io: Io): Omit<HelperOptions, 'log'> {
   const { kubeconfig, context, host, opsPort } = flags
   return {
     settings: helperSettings(flags),
-    connect: async () => {
-      const { connect } = await import('../../kube/client.ts')
-      return connect({ kubeconfig, context, env: io.env, userAgent: `vnode-profile/${VERSION}` })
-    },
+    connect: connectorOf({ kubeconfig, context }, io),
     hostname: hostname(),
     election: {
       leaseDurationMs: flags.leaseDuration,

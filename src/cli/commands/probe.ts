@@ -6,8 +6,8 @@ import { INSTALL_NAMESPACE } from '../../core/names.ts'
 import { DEFAULT_NAME, helperNames } from '../../core/rbac.ts'
 import type { ProbeResult } from '../../core/registration/probe.ts'
 import type { KubeClient } from '../../kube/api.ts'
+import { connectorOf } from '../connector.ts'
 import { ExitStatus, type Io } from '../io.ts'
-import { VERSION } from '../version.ts'
 
 interface Flags {
   readonly installNamespace: string
@@ -52,8 +52,7 @@ export function probeCommand(io: Io): Command {
 }
 
 async function prove({ installNamespace, name, wait, kubeconfig, context }: Flags, io: Io): Promise<void> {
-  const { connect } = await import('../../kube/client.ts')
-  const client = await connect({ kubeconfig, context, env: io.env, userAgent: `vnode-profile/${VERSION}` })
+  const client = await connectorOf({ kubeconfig, context }, io)()
   try {
     const place = { namespace: installNamespace, name: helperNames(name).probe }
     const { outcome, reason } = await tryFor(wait, () => probeOnce(client, place))

@@ -1,9 +1,9 @@
 import { Command, Option } from 'commander'
 import { applyEnvironment } from '../../config/flags.ts'
 import { RULES_CONFIGMAP, RULES_NAMESPACE } from '../../core/names.ts'
+import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
 import type { InitOptions } from '../rules/init.ts'
-import { VERSION } from '../version.ts'
 
 const EXAMPLES = `
 Examples:
@@ -34,10 +34,7 @@ export function rulesInitCommand(io: Io): Command {
     applyEnvironment(command, io.env)
     const { kubeconfig, context, dryRun, dry, ...place } = command.opts<Flags>()
     const { runInit } = await import('../rules/init.ts')
-    const connect = async () => {
-      const { connect } = await import('../../kube/client.ts')
-      return connect({ kubeconfig, context, env: io.env, userAgent: `vnode-profile/${VERSION}` })
-    }
+    const connect = connectorOf({ kubeconfig, context }, io)
     await runInit({ ...place, isDryRun: dryRun === true || dry === true, connect }, io)
   })
 }

@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander'
 import { applyEnvironment } from '../../config/flags.ts'
+import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
 import type { UnregisterOptions } from '../unregister.ts'
-import { VERSION } from '../version.ts'
 
 const EXAMPLES = `
 Examples:
@@ -33,10 +33,7 @@ export function unregisterCommand(io: Io): Command {
     applyEnvironment(command, io.env)
     const { kubeconfig, context, dryRun, dry, name, owner } = command.opts<Flags>()
     const { runUnregister } = await import('../unregister.ts')
-    const connect = async () => {
-      const { connect } = await import('../../kube/client.ts')
-      return connect({ kubeconfig, context, env: io.env, userAgent: `vnode-profile/${VERSION}` })
-    }
+    const connect = connectorOf({ kubeconfig, context }, io)
     const isDryRun = dryRun === true || dry === true
     await runUnregister({ name, owner: owner ?? `${name}-helper`, isDryRun, connect }, io)
   })

@@ -1,16 +1,11 @@
 import { Command, Option } from 'commander'
-import { applyEnvironment, type KeyValue, keyValues, repeated } from '../../config/flags.ts'
-import { VnodeError } from '../../core/errors.ts'
-import { isOwnTag } from '../../core/vnode/virtual-node-tags.ts'
+import { applyEnvironment, repeated } from '../../config/flags.ts'
 import type { Io } from '../io.ts'
 import { addSessionOptions, type SessionFlags } from '../vnode/session-flags.ts'
+import { addSettingOptions, checkTags, type SettingFlags } from '../vnode/virtual-node-flags.ts'
 
-interface Flags extends SessionFlags {
+interface Flags extends SessionFlags, SettingFlags {
   readonly name?: string
-  readonly clusterDns?: string
-  readonly clusterDomain?: string
-  readonly customResources?: string
-  readonly tag?: readonly KeyValue[]
   readonly removeTag?: readonly string[]
   readonly force?: boolean
   readonly dryRun?: boolean
@@ -25,10 +20,7 @@ export function updateCommand(io: Io): Command {
     )
     .argument('<id>', "the VNode's id, vnd-…, or the name of its Node")
     .option('--name <name>', 'its name')
-    .option('--custom-resources <list>', "a=1,b=2: resources that Pods may request; '' for none")
-    .option('--cluster-dns <addresses>', "DNS servers of its Pods, comma-separated; '' for none")
-    .option('--cluster-domain <domain>', "DNS domain of the cluster; '' for none")
-    .option('--tag <key=value>', 'add or change a tag (repeatable)', keyValues)
+  addSettingOptions(command, { isChange: true })
     .option('--remove-tag <key>', 'remove a tag (repeatable)', repeated)
     .option('--kubeconfig <file>', "cluster that the VNode belongs to (default: the context's)")
     .option('--force', 'whosever it is')
@@ -60,10 +52,4 @@ export function updateCommand(io: Io): Command {
       io,
     )
   })
-}
-
-/** Ours say whose a VNode is, and what has to be sent again. */
-export function checkTags(keys: readonly string[]): void {
-  const own = keys.filter(isOwnTag)
-  if (own.length > 0) throw new VnodeError('USAGE', `the tag ${own.join(', ')} is set by vnode itself`)
 }

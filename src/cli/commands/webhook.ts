@@ -7,8 +7,8 @@ import { OPS_PORT, RULES_CONFIGMAP, RULES_NAMESPACE, WEBHOOK_PORT } from '../../
 import { LOG_LEVELS, type LogLevel } from '../../telemetry/logger.ts'
 import type { SecretName } from '../../webhook/open-certificate.ts'
 import type { RunningWebhook, WebhookOptions } from '../../webhook/run.ts'
+import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
-import { VERSION } from '../version.ts'
 
 interface Flags extends SettingsOptions {
   readonly rules?: readonly string[]
@@ -132,10 +132,7 @@ function webhookOptions(flags: Flags, io: Io): Omit<WebhookOptions, 'log'> {
   return {
     settings: settingsFrom(flags),
     files: (flags.rules ?? []).map(file => resolve(io.cwd, file)),
-    connect: async () => {
-      const { connect } = await import('../../kube/client.ts')
-      return connect({ kubeconfig, context, env: io.env, userAgent: `vnode-profile/${VERSION}` })
-    },
+    connect: connectorOf({ kubeconfig, context }, io),
     rulesNamespace: flags.rulesNamespace,
     rulesName: flags.rulesName,
     isReadOnly: flags.readOnly === true,

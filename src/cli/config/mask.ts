@@ -1,5 +1,5 @@
 /** The file as it may be shown. */
-import { isMap, isScalar, isSeq, parseDocument, type Scalar } from 'yaml'
+import { isCollection, isMap, isScalar, isSeq, type Node, parseDocument, visit } from 'yaml'
 import { SECRET_KEYS } from '../../config/vnode-config.ts'
 
 const HIDDEN = '****'
@@ -32,8 +32,9 @@ export function maskedText(text: string): string {
     IS_MASKED.test(value) ? line : `${before}${maskedValue(key, value)}`,
   )
   // The value of an alias stands elsewhere.
-  for (const { value, shown } of secrets) {
-    if (value.length > HIDDEN.length) masked = masked.replaceAll(value, shown.trimEnd())
+  for (const { values, shown } of secrets) {
+    const long = values.filter(value => value.length > HIDDEN.length)
+    for (const value of long) masked = masked.replaceAll(value, shown.trimEnd())
   }
   return masked
 }
@@ -41,7 +42,8 @@ export function maskedText(text: string): string {
 interface Secret {
   readonly start: number
   readonly stop: number
-  readonly value: string
+  /** More than one, or none, where a list or a mapping stands in place of the secret. */
+  readonly values: readonly string[]
   readonly shown: string
 }
 
@@ -52,16 +54,24 @@ function secretsOf(text: string): Secret[] {
   const pairs = items.flatMap(context => (isMap(context) ? context.items : []))
   const secrets = pairs.flatMap(({ key, value }) => {
     const name = isScalar(key) ? String(key.value) : ''
-    return SECRET_KEYS.includes(name) && isScalar(value) ? secretOf(name, value, text) : []
+    const isNode = isScalar(value) || isCollection(value)
+    return SECRET_KEYS.includes(name) && isNode ? secretOf(name, value, text) : []
   })
   return secrets.toSorted((a, b) => a.start - b.start)
 }
 
-function secretOf(key: string, { value, range }: Scalar, text: string): Secret[] {
-  const secret = String(value ?? '')
-  if (!range || secret === '') return []
-  const [start, stop] = range
+function secretOf(key: string, node: Node, text: string): Secret[] {
+  const values = scalarsOf(node)
+  if (!node.range || values.length === 0) return []
+  const [start, stop] = node.range
+  const [secret = ''] = isScalar(node) ? values : []
   // A block scalar takes the end of its last line with it.
   const shown = `${maskedValue(key, secret)}${text.slice(start, stop).endsWith('\n') ? '\n' : ''}`
-  return [{ start, stop, value: secret, shown }]
+  return [{ start, stop, values, shown }]
+}
+
+function scalarsOf(node: Node): string[] {
+  const found: string[] = []
+  visit(node, { Scalar: (_key, { value }) => void found.push(String(value ?? '')) })
+  return found.filter(value => value !== '')
 }

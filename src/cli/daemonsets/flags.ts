@@ -1,9 +1,8 @@
 import type { Settings } from '../../core/settings.ts'
 import type { KubeClient } from '../../kube/api.ts'
-import { connect } from '../../kube/client.ts'
+import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
 import type { Output } from '../output-format.ts'
-import { VERSION } from '../version.ts'
 
 export interface DaemonSetsFlags {
   readonly namespace?: string
@@ -27,7 +26,7 @@ export async function withClient<T>(
   io: Io,
   work: (client: KubeClient) => Promise<T>,
 ): Promise<T> {
-  const client = await connect({ kubeconfig, context, env: io.env, userAgent: `vnode-profile/${VERSION}` })
+  const client = await connectorOf({ kubeconfig, context }, io)()
   try {
     return await work(client)
   } finally {

@@ -1,11 +1,12 @@
 /** `vnode delete`: refuses while Pods run on the VNode, unless told what shall become of them. */
-import { VnodeError } from '../../core/errors.ts'
+import { messageOf, VnodeError } from '../../core/errors.ts'
 import { asRecord, asString, own } from '../../core/kubernetes/objects.ts'
 import { nodeNameOf } from '../../core/vnode/virtual-node-name.ts'
+import { EciError } from '../../eci/error.ts'
 import type { VirtualNode } from '../../eci/virtual-node.ts'
 import { isStatus, type KubeClient } from '../../kube/api.ts'
 import { systemClock } from '../../kube/clock.ts'
-import { cordon, drain, type NodePod, podsOfNode } from '../../kube/node-pods.ts'
+import { cordon, drain, type NodePod, podsOfNode, uncordon } from '../../kube/node-pods.ts'
 import { resourcePath } from '../../kube/path.ts'
 import type { Io } from '../io.ts'
 import { counted } from '../problem-text.ts'
@@ -31,8 +32,10 @@ export async function runDelete(options: DeleteOptions, io: Io): Promise<void> {
     const virtualNode = await findVirtualNode(session, options.virtualNodeId)
     const client = await connectUnlessForced(session, options, io)
     try {
-      if (client !== undefined) await clear(virtualNode, client, { options, io })
-      await remove(session, virtualNode, { options, io })
+      if (client !== undefined) await look(virtualNode, client, { options, io })
+      const isAtOnce = client === undefined || options.isForced || options.isDryRun
+      if (isAtOnce) await remove(session, virtualNode, { options, io })
+      else await removeCordoned(session, { virtualNode, client }, { options, io })
       if (client !== undefined && !options.isDryRun) await forgetNode(virtualNode, client, io)
     } finally {
       await client?.close()
@@ -59,8 +62,8 @@ async function connectUnlessForced(
   }
 }
 
-/** Sees to it that nothing is lost, or that it has been said. */
-async function clear(virtualNode: VirtualNode, client: KubeClient, { options, io }: Ways): Promise<void> {
+/** What runs there now: a reason to stop, or said. */
+async function look(virtualNode: VirtualNode, client: KubeClient, { options, io }: Ways): Promise<void> {
   const nodeName = nodeNameOf(virtualNode.regionId, virtualNode.virtualNodeId)
   if (!options.isForced) await checkBelonging(virtualNode, client)
   const pods = await podsOfNode(client, nodeName).catch(error => {
@@ -73,7 +76,73 @@ async function clear(virtualNode: VirtualNode, client: KubeClient, { options, io
   else if (!options.isDrained) throw podsAreThere(nodeName, pods)
   else if (options.isDryRun)
     io.stdout(`Node ${nodeName}: would be cordoned, and ${counted(pods.length, 'Pod')} evicted\n`)
-  else await drainNode(nodeName, client, { options, io })
+}
+
+/** A Pod could come between the look and the deletion, so no new ones may; where the VNode stays after all, they may again. */
+async function removeCordoned(
+  session: Session,
+  { virtualNode, client }: { readonly virtualNode: VirtualNode; readonly client: KubeClient },
+  ways: Ways,
+): Promise<void> {
+  const nodeName = nodeNameOf(virtualNode.regionId, virtualNode.virtualNodeId)
+  const signal = ways.io.stopSignal()
+  const wasOpen = await cordonNode(nodeName, client, signal)
+  const { isDrained } = ways.options
+  let left: readonly NodePod[] = []
+  try {
+    left = isDrained ? await drainNode(nodeName, client, ways) : await podsOfNode(client, nodeName)
+    if (left.length > 0) throw isDrained ? podsAreLeft(nodeName, left) : podsAreThere(nodeName, left)
+    if (signal.aborted)
+      throw new VnodeError('REFUSED', `interrupted; VNode ${virtualNode.virtualNodeId} stays`)
+    await remove(session, virtualNode, ways)
+  } catch (error) {
+    // A drain that has not finished goes on with the next run.
+    const isKept = isDrained && left.length > 0
+    if (wasOpen && !isKept) await uncordonNode(nodeName, client, { error, io: ways.io })
+    throw error
+  }
+}
+
+/** True if it was open until then; one that is not there is not: nothing comes to it. */
+async function cordonNode(nodeName: string, client: KubeClient, signal: AbortSignal): Promise<boolean> {
+  try {
+    const node = await findNode(client, nodeName)
+    const isCordoned = own(asRecord(own(asRecord(node), 'spec')), 'unschedulable') === true
+    if (node === undefined || isCordoned) return false
+    await cordon({ client, nodeName, clock: systemClock, signal })
+    return true
+  } catch (error) {
+    if (isStatus(error, 404)) return false
+    throw new VnodeError(
+      'API',
+      `Node ${nodeName} cannot be cordoned, so that Pods could come while it is deleted: ${messageOf(error)}`,
+      { next: 'Give a kubeconfig that may get and patch nodes, or say --force.' },
+    )
+  }
+}
+
+interface Stayed {
+  /** Why the VNode stays. */
+  readonly error: unknown
+  readonly io: Io
+}
+
+async function uncordonNode(nodeName: string, client: KubeClient, { error, io }: Stayed): Promise<void> {
+  const command = `kubectl uncordon ${nodeName}`
+  if (error instanceof EciError && error.isOutcomeUnknown) {
+    io.stderr(
+      `vnode: warning: Node ${nodeName} stays cordoned, as its VNode may be deleted all the same\nIf vnode list still has it, run this again, or: ${command}\n`,
+    )
+    return
+  }
+  try {
+    await uncordon(client, nodeName)
+  } catch (failure) {
+    if (isStatus(failure, 404)) return
+    io.stderr(
+      `vnode: warning: Node ${nodeName} stays cordoned: ${messageOf(failure)}\nTake it back into use with: ${command}\n`,
+    )
+  }
 }
 
 function podsAreThere(nodeName: string, pods: readonly NodePod[]): VnodeError {
@@ -96,9 +165,9 @@ function renderLoss(nodeName: string, pods: readonly NodePod[]): string {
   return `${counted(pods.length, 'Pod')} on Node ${nodeName}${forGood}:\n${named.join('')}${more}`
 }
 
-async function drainNode(nodeName: string, client: KubeClient, { options, io }: Ways): Promise<void> {
-  await cordon(client, nodeName)
-  const left = await drain({
+/** What is left there. */
+function drainNode(nodeName: string, client: KubeClient, { options, io }: Ways): Promise<readonly NodePod[]> {
+  return drain({
     client,
     nodeName,
     clock: systemClock,
@@ -109,10 +178,12 @@ async function drainNode(nodeName: string, client: KubeClient, { options, io }: 
       io.stderr(`vnode: ${counted(pods.length, 'Pod')} left on ${nodeName}${waiting}\n`)
     },
   })
-  if (left.length === 0) return
-  throw new VnodeError(
+}
+
+function podsAreLeft(nodeName: string, pods: readonly NodePod[]): VnodeError {
+  return new VnodeError(
     'API',
-    `Node ${nodeName} still has ${counted(left.length, 'Pod')}; the VNode stays, cordoned`,
+    `Node ${nodeName} still has ${counted(pods.length, 'Pod')}; the VNode stays, cordoned`,
     {
       next: `Run this again, give it longer with --timeout, or take it back into use: kubectl uncordon ${nodeName}`,
     },

@@ -10,6 +10,7 @@ import type { EciClient } from '../../eci/virtual-node.ts'
 import type { KubeClient } from '../../kube/api.ts'
 import { checkProblems, configFileOf, loadConfig } from '../config/load.ts'
 import { noCurrent } from '../config/show.ts'
+import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
 import { VERSION } from '../version.ts'
 import type { ContextFlags, SessionFlags } from './session-flags.ts'
@@ -44,10 +45,7 @@ export async function openSession(flags: SessionFlags, io: Io, accessKey?: Acces
     onRetry: ({ action, reason, delayMs }) =>
       io.stderr(`vnode: ${action}: ${reason}; trying again in ${Math.ceil(delayMs / 1000)} s\n`),
   })
-  const connect = async () => {
-    const { connect } = await import('../../kube/client.ts')
-    return connect({ kubeconfig, context: undefined, env: io.env, userAgent: USER_AGENT })
-  }
+  const connect = connectorOf({ kubeconfig }, io)
   return { context, settings, eci, connect, kubeconfig }
 }
 

@@ -34,7 +34,7 @@ const AWAY_TAINTS: ReadonlySet<string | undefined> = new Set([
   'node.kubernetes.io/unreachable',
 ])
 /** What the apiserver's DefaultTolerationSeconds admission plugin writes; it has run when webhooks are called (observed). */
-const DEFAULT_AWAY_SECONDS = 300
+export const DEFAULT_AWAY_SECONDS = 300
 
 /**
  * Indexes of the apiserver's own default tolerations of an unreachable node. After their 300 s a VNode that lost its

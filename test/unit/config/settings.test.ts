@@ -46,6 +46,10 @@ const FLAGS: Readonly<Record<string, readonly [argv: string[], wanted: Partial<S
     ['--unreachable-toleration-seconds', '0'],
     { unreachableTolerationSeconds: 0 },
   ],
+  'no longer than every Pod does': [
+    ['--unreachable-toleration-seconds', '300'],
+    { unreachableTolerationSeconds: 300 },
+  ],
 }
 
 for (const [what, [argv, wanted]] of Object.entries(FLAGS)) {
@@ -72,6 +76,10 @@ t.test('what is no setting is refused', async t => {
     [['--selector-scope', 'all'], /namespace, cluster/],
     [['--unreachable-toleration-seconds', '-1'], /from 0 to 2147483647/],
     [['--unreachable-toleration-seconds', '2147483648'], /from 0 to 2147483647/],
+    ...['1', '299'].map((seconds): [string[], RegExp] => [
+      ['--unreachable-toleration-seconds', seconds],
+      /must be 0 or at least 300: Kubernetes gives every Pod 300 seconds, .* never shortened; 0 leaves them/,
+    ]),
   ]
   for (const [argv, message] of cases) t.throws(() => settingsOf(...argv), { message }, argv.join(' '))
 })
