@@ -11,7 +11,14 @@ import {
   type RegistrationSpec,
   renderConfiguration,
 } from '../core/registration/configuration.ts'
-import { bundleOf, driftOf, editorOf, entriesOf, mergeInjected } from '../core/registration/drift.ts'
+import {
+  bundleOf,
+  driftOf,
+  editorOf,
+  entriesOf,
+  isTrusting,
+  mergeInjected,
+} from '../core/registration/drift.ts'
 import { isStatus, type KubeClient } from '../kube/api.ts'
 import type { EventWriter } from '../kube/event.ts'
 import { resourcePath } from '../kube/path.ts'
@@ -89,7 +96,7 @@ export class Registration {
     actual: unknown,
     binding: Binding,
   ): Promise<RegistrationCause | undefined> {
-    const wanted = renderConfiguration(kind, this.#options.spec, binding)
+    const wanted = renderConfiguration(kind, this.#specFor(actual), binding)
     const before = this.#inForce.get(kind)
     const drift = actual === undefined ? ['there was none'] : driftOf(wanted, actual)
     this.#inForce.set(kind, wanted)
@@ -108,6 +115,12 @@ export class Registration {
     return cause
   }
 
+  /** Until a CA is injected every call fails, and that must refuse no Pod. */
+  #specFor(actual: unknown): RegistrationSpec {
+    const { spec } = this.#options
+    return spec.injectFrom === undefined || isTrusting(actual) ? spec : { ...spec, failurePolicy: 'Ignore' }
+  }
+
   async #write(kind: ConfigurationKind, wanted: Configuration, actual: unknown): Promise<unknown> {
     const object = await this.#apply(kind, wanted, actual)
     // An apply neither removes what somebody has added, nor takes a `url` out of the way of our `service` (observed).
@@ -120,9 +133,11 @@ export class Registration {
   async #apply(kind: ConfigurationKind, wanted: Configuration, actual: unknown): Promise<unknown> {
     // With the uid, an apply that comes late creates nothing.
     const metadata = { ...wanted.metadata, ...(actual === undefined ? {} : versionOf(actual)) }
+    // What an apply of ours has once named is removed by one that does not name it: the caBundle, once another is to give it.
+    const object = { ...wanted, metadata, webhooks: mergeInjected(wanted, actual) }
     const options = { force: true, fieldManager: REGISTRATION_MANAGER }
     try {
-      return await this.#options.client.apply<unknown>(this.#path(kind), { ...wanted, metadata }, options)
+      return await this.#options.client.apply<unknown>(this.#path(kind), object, options)
     } catch (error) {
       if (actual !== undefined && isStatus(error, 422)) return undefined
       throw error

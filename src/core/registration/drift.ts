@@ -1,7 +1,7 @@
 /** In what a configuration of the cluster differs from ours. */
 import { isSameJson } from '../kubernetes/json.ts'
 import { asArray, asRecord, asString, own } from '../kubernetes/objects.ts'
-import type { Configuration, Entry } from './configuration.ts'
+import { type Configuration, type Entry, entryName } from './configuration.ts'
 
 /**
  * The fields of an entry that decide what is called and when. One that is there although we do not name it is drift as well; a field that
@@ -56,6 +56,12 @@ export function entriesOf(actual: unknown): ReadonlyMap<string, Record<string, u
 export function bundleOf(entry: Record<string, unknown>): string {
   const text = asString(own(asRecord(own(entry, 'clientConfig')), 'caBundle')) ?? ''
   return Buffer.from(text, 'base64').toString('utf8')
+}
+
+/** Whether it says whom API servers shall trust when they ask about Pods. */
+export function isTrusting(actual: unknown): boolean {
+  const pods = entriesOf(actual).get(entryName('pods'))
+  return pods !== undefined && bundleOf(pods) !== ''
 }
 
 /** The entries that we want, with whatever caBundle they have now where we do not give them one. */

@@ -3,7 +3,13 @@ import {
   type RegistrationSpec,
   renderConfiguration,
 } from '../../../../src/core/registration/configuration.ts'
-import { bundleOf, driftOf, entriesOf, mergeInjected } from '../../../../src/core/registration/drift.ts'
+import {
+  bundleOf,
+  driftOf,
+  entriesOf,
+  isTrusting,
+  mergeInjected,
+} from '../../../../src/core/registration/drift.ts'
 
 const spec: RegistrationSpec = {
   name: 'vnode-profile',
@@ -125,6 +131,13 @@ t.test('an injected caBundle is no drift, and is kept when all entries are repla
   t.match(pods?.clientConfig, { caBundle: 'AAAA', service: { path: '/mutate/pods' } })
   t.notOk('caBundle' in (probe?.clientConfig ?? {}))
   t.match(mergeInjected(wanted, actual)[0]?.clientConfig, { caBundle: Buffer.from('PEM').toString('base64') })
+})
+
+t.test('whom to trust is said if the entry of Pods has a bundle', async t => {
+  t.equal(isTrusting(wanted), true)
+  t.equal(isTrusting(injected), false)
+  t.equal(isTrusting(edited(first({ name: 'other.example.com' }))), false)
+  t.equal(isTrusting(undefined), false)
 })
 
 t.test('entries and their bundles are read from whatever is there', async t => {
