@@ -47,6 +47,8 @@ interface Prepared {
 const SOON_MS = 1_000
 /** Between two looks at whether a change has settled. */
 const LEAST_MS = 250
+const FOREIGN =
+  "is there, and was not made by a helper: nothing is registered. Remove what is in the way, or choose another --name (the chart's fullnameOverride)"
 const NOT_INJECTED =
   "API servers trust no certificate of the webhook, and Pods are let through without it, whatever the failurePolicy, until cert-manager's cainjector fills in the CA of Certificate "
 
@@ -172,6 +174,10 @@ export class Duties {
       const since = `the webhook has not served for ${Math.round(unserved / 1000)} s`
       await registration.withdraw(registered, `${since}; ${problemOf(seen)}`)
       return false
+    }
+    if (registered.foreign?.length) {
+      this.#complain(`${registered.foreign.join(' and ')} ${FOREIGN}`)
+      return true
     }
     if (!isThere && (isChanged || !this.#mayBegin(seen))) {
       this.#complain(

@@ -13,6 +13,13 @@ const REFUSED = new Map<string, [options: RenderOptions, message: RegExp]>([
     [{ values: { webhook: { replica: 3 } } }, /at '\/webhook': additional properties 'replica' not allowed/],
   ],
   [
+    'the name of the vendor’s registration',
+    [
+      { values: { fullnameOverride: 'eci-profile' } },
+      /fullnameOverride: the vendor's own webhook is registered as eci-profile; choose another name/,
+    ],
+  ],
+  [
     'no replicas of the webhook',
     [
       { values: { webhook: { replicas: 0 } } },
