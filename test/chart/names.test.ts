@@ -2,9 +2,17 @@
 import t, { type Test } from 'tap'
 import type { AccessRule } from '../../src/core/rbac.ts'
 import { bootstrapAccess, removalAccess } from '../../src/core/vnode/bootstrap-access.ts'
-import { BOOTSTRAPPED, type Helm, helmOrSkip, type Manifest, VARIANTS } from '../helpers/chart.ts'
+import {
+  BOOTSTRAPPED,
+  type Helm,
+  helmOrSkip,
+  type Manifest,
+  manifestsOf,
+  VARIANTS,
+} from '../helpers/chart.ts'
 import { type ControlPlane, controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import type { KubeObject } from '../helpers/kube-http.ts'
+import { ensureNamespace } from '../helpers/webhook-rights.ts'
 
 const helm = helmOrSkip(t)
 const REVIEWS = '/apis/authorization.k8s.io/v1/subjectaccessreviews'
@@ -65,7 +73,42 @@ async function checkBootstrap(t: Test, { helm, controlPlane }: Parts, namespace:
   t.strictSame(await lacking(controlPlane, account('removal'), removalAccess(place)), [])
 }
 
+/** What YAML takes for a number, a truth, nothing or a day, where it is not quoted. */
+const WORDS = ['123', '1e3', '0x10', '1234', 'true', 'null', 'on', '2024-01-01']
+
+/** Everything that can be called so is. */
+async function checkWord(t: Test, { helm, controlPlane }: Parts, word: string): Promise<void> {
+  const values = {
+    ...BOOTSTRAPPED,
+    fullnameOverride: /^[a-z]/.test(word) ? word : 'eci',
+    rules: { namespace: word, name: word },
+    daemonSets: { fence: [`${word}/${word}`] },
+    helper: { priorityClassName: word },
+    bootstrap: {
+      ...BOOTSTRAPPED.bootstrap,
+      credentials: { source: 'secret', secretName: word },
+      tags: { team: 'a: b', note: 'c #d' },
+      deleteOnUninstall: true,
+    },
+  }
+  await ensureNamespace(controlPlane, word)
+  // As it is: to read and write it here would quote it.
+  const input = await helm.text({ release: word, namespace: word, version: controlPlane.version, values })
+  const flags = ['--server-side', '--dry-run=server', '--validate=strict', '-o', 'name', '-f', '-']
+  const { code, stdout, stderr } = await controlPlane.kubectl(['apply', ...flags], { input })
+  t.equal(code, 0, stderr)
+  t.equal(stdout.trim().split('\n').length, manifestsOf(input).length)
+}
+
 if (helm !== undefined) {
+  for (const release of ['123', '1e3', 'a.b'])
+    t.test(`release ${release}, whose Service the API server would refuse, is refused`, async t => {
+      const { code, stderr } = await helm.template({ release })
+      t.equal(code, 1)
+      t.match(stderr, `fullnameOverride: a release called ${release} would name its objects ${release}-vnode`)
+      t.match(await helm.template({ release, values: { fullnameOverride: 'eci' } }), { code: 0 })
+    })
+
   t.test('no two objects are the same one', async t => {
     for (const [variant, options] of VARIANTS) {
       const all = (await helm.render(options)).map(identityOf)
@@ -78,9 +121,14 @@ if (helm !== undefined) {
   })
 
   const controlPlane = await controlPlaneOrSkip(t)
-  if (controlPlane !== undefined)
+  if (controlPlane !== undefined) {
+    for (const word of WORDS)
+      t.test(`release, namespaces and names that are ${word}`, t =>
+        checkWord(t, { helm, controlPlane }, word),
+      )
     for (const namespace of ['kube-system', 'default', 'kube-public'])
       t.test(`a VNode can be registered and removed by a release in ${namespace}`, t =>
         checkBootstrap(t, { helm, controlPlane }, namespace),
       )
+  }
 }

@@ -95,6 +95,34 @@ const REFUSED = new Map<string, [options: RenderOptions, message: RegExp]>([
     ],
   ],
   [
+    'a port of the controller manager on the nodes, for operators',
+    [
+      { values: { webhook: { hostNetwork: true, opsPort: 10257 } } },
+      /webhook\.opsPort: 10257 is a port of Kubernetes' own programs on nodes; .* such as 8080/,
+    ],
+  ],
+  [
+    'a label that the chart sets itself',
+    [
+      { values: { helper: { podLabels: { 'app.kubernetes.io/component': 'x' } } } },
+      /helper\.podLabels: app\.kubernetes\.io\/component is the chart's own/,
+    ],
+  ],
+  [
+    'a life that the helper would refuse',
+    [
+      { values: { certificates: { life: '29s', caLife: '99999999h' } } },
+      /certificates\.caLife: 99999999h is not .* certificates\.life: 29s is not within 30s and 292 years, which vnode helper takes; the default is 2160h/,
+    ],
+  ],
+  [
+    'a life that cert-manager would refuse',
+    [
+      { values: { certificates: { source: 'cert-manager', life: '59m' } } },
+      /certificates\.life: 59m is not within 3600s and 292 years, which cert-manager takes/,
+    ],
+  ],
+  [
     'a port that only root may listen on',
     [{ values: { webhook: { port: 443 } } }, /'\/webhook\/port': minimum: got 443, want 1,024/],
   ],
