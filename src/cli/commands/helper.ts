@@ -231,6 +231,7 @@ function helperSettings(flags: Flags): HelperSettings {
     secret: names.secret,
     probe: names.probe,
     lease: names.lease,
+    lastGood: names.lastGood,
     lives: { authorityMs: flags.caLife, servingMs: flags.certLife },
     graceMs: flags.grace,
     probeIntervalMs: flags.probeInterval,
