@@ -1,6 +1,7 @@
 /** Flags that are also environment variables, and the readers of their values. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parseDuration, renderDuration } from '../core/policy/duration.ts'
+import { VENDOR_NAMES } from '../core/registration/vendor.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -84,6 +85,12 @@ export function httpsUrl(text: string): string {
 export function dnsLabel(text: string): string {
   if (DNS_LABEL.test(text)) return text
   throw new InvalidArgumentError('must be lower-case letters, digits and dashes, at most 63')
+}
+
+/** By which an installation names its objects: the webhook configurations have this very name, and the vendor's are not ours. */
+export function installationName(text: string): string {
+  if (!VENDOR_NAMES.has(text)) return dnsLabel(text)
+  throw new InvalidArgumentError(`is what the vendor's own webhook is registered as; choose another one`)
 }
 
 /** `namespace/name` of an object. */

@@ -52,7 +52,11 @@ export const RULES_CONFIGMAP = 'eci-profile'
 /** Key of the ConfigMap's data that holds the rules. All other keys belong to the cluster and are left alone. */
 export const RULES_KEY = 'selectors'
 export const INSTALL_NAMESPACE = 'vnode-system'
-export const LAST_GOOD_CONFIGMAP = 'vnode-profile-last-good-rules'
+/** Of the ConfigMap with the last good rules, whatever its installation is called. */
+export const LAST_GOOD_LABELS = {
+  'app.kubernetes.io/name': 'vnode-profile',
+  'app.kubernetes.io/component': 'last-good-rules',
+} as const
 /** Server-side apply's owner name for what we write. */
 export const FIELD_MANAGER = 'vnode-profile'
 /** The helper's, one for each of its duties, so that none takes a field from another. */

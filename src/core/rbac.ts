@@ -3,7 +3,6 @@
 import type { AccessRule } from './access-rule.ts'
 import {
   INSTALL_NAMESPACE,
-  LAST_GOOD_CONFIGMAP,
   RULES_CONFIGMAP,
   RULES_NAMESPACE,
   SELECTOR_GROUP,
@@ -18,6 +17,8 @@ const READ = ['get', 'list', 'watch']
 const APPLY = ['create', 'patch']
 
 export interface RulesPlace {
+  /** By which all objects of the installation are named; see {@link helperNames}. */
+  readonly name?: string
   readonly installNamespace: string
   readonly rulesNamespace: string
   readonly rulesName: string
@@ -52,7 +53,7 @@ export function webhookAccess(place: WebhookPlace): readonly AccessRule[] {
 
 /** What following the rules takes; whoever keeps them writes Events about them, and the last good text. */
 function rulesAccess(place: RulesPlace, isKeeper: boolean): readonly AccessRule[] {
-  const { installNamespace, rulesNamespace, rulesName } = place
+  const { installNamespace, rulesNamespace, rulesName, name = DEFAULT_NAME } = place
   const everywhere = { role: 'cluster', apiGroup: '' }
   const configMap = { apiGroup: '', resources: ['configmaps'] }
   return [
@@ -91,7 +92,7 @@ function rulesAccess(place: RulesPlace, isKeeper: boolean): readonly AccessRule[
       ...configMap,
       role: 'last-good',
       namespace: installNamespace,
-      resourceNames: [LAST_GOOD_CONFIGMAP],
+      resourceNames: [helperNames(name).lastGood],
       verbs: isKeeper ? [...READ, ...APPLY] : READ,
       reason: 'the last good rules, for a replica that starts while an edit is refused',
     },
@@ -99,7 +100,6 @@ function rulesAccess(place: RulesPlace, isKeeper: boolean): readonly AccessRule[
 }
 
 export interface HelperPlace extends RulesPlace {
-  /** By which all its objects are named; see {@link helperNames}. */
   readonly name: string
   /** The ClusterRole that owns the webhook configurations. */
   readonly owner: string
@@ -111,12 +111,14 @@ export interface HelperPlace extends RulesPlace {
   readonly spills: boolean
 }
 
-/** What the helper's objects are called. */
+/** What the objects of an installation are called that its programs make or follow. */
 export function helperNames(name: string) {
   return {
     lease: `${name}-helper`,
     secret: `${name}-tls`,
     probe: `${name}-probe`,
+    /** The ConfigMap of the last good rules: of each installation its own, which may have rules of its own. */
+    lastGood: `${name}-last-good-rules`,
     registration: name,
     service: `${name}-webhook`,
     owner: `${name}-helper`,

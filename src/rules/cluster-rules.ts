@@ -13,6 +13,8 @@ export interface ClusterRulesOptions extends Pick<RulesStateOptions, 'onReport' 
   /** Of the ConfigMap. */
   readonly rulesNamespace: string
   readonly rulesName: string
+  /** Of the ConfigMap with the last good text, in the installation's namespace. */
+  readonly lastGoodName: string
   /** Whether the last good text is kept from here, or only read: one program of an installation keeps it. */
   readonly isKeeper: boolean
   readonly log: Logger
@@ -26,11 +28,18 @@ export class ClusterRules {
   readonly #lastGood: LastGoodStore
 
   constructor(options: ClusterRulesOptions) {
-    const { client, settings, log, rulesNamespace, rulesName, isKeeper } = options
+    const { client, settings, log, rulesNamespace, rulesName, lastGoodName, isKeeper } = options
     const { onReport, onExchange, timings } = options
     const { installNamespace } = settings
     const source = `${rulesNamespace}/${rulesName}`
-    this.#lastGood = new LastGoodStore({ client, log, namespace: installNamespace, source, isKeeper })
+    this.#lastGood = new LastGoodStore({
+      client,
+      log,
+      namespace: installNamespace,
+      name: lastGoodName,
+      source,
+      isKeeper,
+    })
     this.state = new RulesState({
       settings,
       ...(onReport === undefined ? {} : { onReport }),
@@ -45,6 +54,7 @@ export class ClusterRules {
       rulesNamespace,
       rulesName,
       installNamespace,
+      lastGoodName,
       ...(timings === undefined ? {} : { timings }),
     })
   }

@@ -2,7 +2,6 @@
 import { messageOf } from '../core/errors.ts'
 import { asRecord, asString } from '../core/kubernetes/objects.ts'
 import {
-  LAST_GOOD_CONFIGMAP,
   RULES_KEY,
   SELECTOR_GROUP,
   SELECTOR_KIND,
@@ -32,6 +31,8 @@ export interface ClusterSourceOptions {
   readonly rulesNamespace: string
   readonly rulesName: string
   readonly installNamespace: string
+  /** Of the ConfigMap that {@link lastGood} keeps, in the installation's namespace. */
+  readonly lastGoodName: string
   readonly timings?: Partial<ReflectorTimings>
 }
 
@@ -126,10 +127,10 @@ export class ClusterSource implements RuleSource {
   }
 
   #watchLastGood(): Watched {
-    const { installNamespace, state, lastGood } = this.#options
+    const { installNamespace, lastGoodName, state, lastGood } = this.#options
     return this.#reflect<string | undefined>('last-good', {
       path: resourcePath({ version: 'v1', plural: 'configmaps', namespace: installNamespace }),
-      fieldSelector: `metadata.name=${LAST_GOOD_CONFIGMAP}`,
+      fieldSelector: `metadata.name=${lastGoodName}`,
       keep: raw => lastGood.read(raw),
       onChange: ({ type, value }) => {
         if (type === 'deleted') lastGood.lost()

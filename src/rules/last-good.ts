@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../core/errors.ts'
 import { asRecord, asString } from '../core/kubernetes/objects.ts'
-import { LAST_GOOD_CONFIGMAP, OWN_PREFIX, RULES_KEY } from '../core/names.ts'
+import { LAST_GOOD_LABELS, OWN_PREFIX, RULES_KEY } from '../core/names.ts'
 import { isStatus, type KubeClient } from '../kube/api.ts'
 import { type Clock, sleep, systemClock } from '../kube/clock.ts'
 import { resourcePath } from '../kube/path.ts'
@@ -20,6 +20,7 @@ const CONFLICT_MS = 250
 export interface LastGoodOptions {
   readonly client: Pick<KubeClient, 'apply'>
   readonly namespace: string
+  readonly name: string
   /** `namespace/name` of the rules' ConfigMap. */
   readonly source: string
   /** False: another program keeps it, and nothing is written from here. */
@@ -119,8 +120,7 @@ export class LastGoodStore {
 
   /** The version that the object has then. */
   async #apply(text: string, signal: AbortSignal): Promise<string | undefined> {
-    const { client, namespace, source } = this.#options
-    const name = LAST_GOOD_CONFIGMAP
+    const { client, namespace, name, source } = this.#options
     const version = this.#stored?.version
     const written = await client.apply<unknown>(
       resourcePath({ version: 'v1', plural: 'configmaps', namespace, name }),
@@ -130,6 +130,7 @@ export class LastGoodStore {
         metadata: {
           name,
           namespace,
+          labels: LAST_GOOD_LABELS,
           annotations: { [ANNOTATION_SOURCE]: source },
           // A precondition: what has changed since it was read is not overwritten.
           ...(version === undefined ? {} : { resourceVersion: version }),

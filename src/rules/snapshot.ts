@@ -1,6 +1,6 @@
 /** The rules of a cluster as they are in force at one moment, for whoever looks once and follows nothing. */
 import { asRecord } from '../core/kubernetes/objects.ts'
-import { LAST_GOOD_CONFIGMAP, SELECTOR_GROUP, SELECTOR_KIND, SELECTOR_PLURAL } from '../core/names.ts'
+import { SELECTOR_GROUP, SELECTOR_KIND, SELECTOR_PLURAL } from '../core/names.ts'
 import type { RuledEnvironment } from '../core/policy/decide.ts'
 import { rulesTextOf } from '../core/selector/documents.ts'
 import { type Labels, labelsOf } from '../core/selector/requirement.ts'
@@ -20,6 +20,8 @@ export interface SnapshotOptions {
   /** Of the ConfigMap. */
   readonly rulesNamespace: string
   readonly rulesName: string
+  /** Of the ConfigMap with the last good rules, in the installation's namespace. */
+  readonly lastGoodName: string
   readonly vnodes: readonly Vnode[]
   /**
    * Does what is asked for and gives its result. Where that may not be looked at it can go on without it, by giving undefined; what is
@@ -61,9 +63,10 @@ export async function readRulesSnapshot(options: SnapshotOptions): Promise<Rules
   }
 }
 
-async function readLastGood({ client, settings, rulesNamespace, rulesName }: SnapshotOptions) {
+async function readLastGood(options: SnapshotOptions) {
+  const { client, settings, rulesNamespace, rulesName, lastGoodName: name } = options
   const namespace = settings.installNamespace
-  const path = resourcePath({ version: 'v1', plural: 'configmaps', namespace, name: LAST_GOOD_CONFIGMAP })
+  const path = resourcePath({ version: 'v1', plural: 'configmaps', namespace, name })
   return lastGoodText(await readUnlessMissing(client, path), `${rulesNamespace}/${rulesName}`)
 }
 

@@ -5,6 +5,7 @@
 import { settleMs } from '../core/certificate/rotation-state.ts'
 import { asRecord, asString, own } from '../core/kubernetes/objects.ts'
 import type { Owner } from '../core/registration/configuration.ts'
+import { isTrusting } from '../core/registration/drift.ts'
 import type { Endpoint } from '../core/registration/endpoints.ts'
 import { isStatus, type KubeClient } from '../kube/api.ts'
 import type { Clock } from '../kube/clock.ts'
@@ -46,6 +47,10 @@ interface Prepared {
 const SOON_MS = 1_000
 /** Between two looks at whether a change has settled. */
 const LEAST_MS = 250
+const FOREIGN =
+  "is there, and was not made by a helper: nothing is registered. Remove what is in the way, or choose another --name (the chart's fullnameOverride)"
+const NOT_INJECTED =
+  "API servers trust no certificate of the webhook, and Pods are let through without it, whatever the failurePolicy, until cert-manager's cainjector fills in the CA of Certificate "
 
 export class Duties {
   readonly #options: DutiesOptions
@@ -131,10 +136,13 @@ export class Duties {
     }
     const [injected = ''] = bundlesOf(registered)
     const bundle = (secret === undefined ? injected : secret.data.bundle) || undefined
-    // A Secret without a bundle: nobody is to be believed.
-    const isBlind = secret !== undefined && bundle === undefined
+    const isAwaiting = this.#isAwaitingInjection(registered)
+    // A Secret without a bundle, or a registration into which none is injected yet: nobody is to be believed.
+    const isBlind = bundle === undefined && (secret !== undefined || isAwaiting)
     const looked = await lookAt(found, { target: settings.registration.target, bundle })
-    const seen = looked.map(replica => (isBlind ? { ...replica, isTrusted: false } : replica))
+    const seen = looked.map(replica => (isBlind ? distrusted(replica) : replica))
+    // Withdrawn, it would have nothing that the CA could be injected into.
+    if (isAwaiting && looked.some(replica => stateOf(replica) === 'serving')) this.#servedAt = clock.now()
     for (const state of REPLICA_STATES)
       metrics.replicas.set({ state }, seen.filter(replica => stateOf(replica) === state).length)
     const isServing = seen.some(replica => stateOf(replica) === 'serving')
@@ -167,6 +175,10 @@ export class Duties {
       await registration.withdraw(registered, `${since}; ${problemOf(seen)}`)
       return false
     }
+    if (registered.foreign?.length) {
+      this.#complain(`${registered.foreign.join(' and ')} ${FOREIGN}`)
+      return true
+    }
     if (!isThere && (isChanged || !this.#mayBegin(seen))) {
       this.#complain(
         `the webhook is not registered: ${isChanged ? 'its certificate is new' : problemOf(seen)}`,
@@ -175,10 +187,16 @@ export class Duties {
     }
     // Where the certificates are ours, nothing is registered that nobody could trust.
     if (certificates !== undefined && bundle === undefined) return false
-    this.#trouble = undefined
+    if (this.#isAwaitingInjection(registered))
+      this.#complain(`${NOT_INJECTED}${settings.registration.injectFrom}`, 'CertificateNotInjected')
+    else this.#trouble = undefined
     const causes = await registration.ensure(registered, { owner, bundle })
     if (causes.includes('edited') || causes.includes('deleted')) this.#restraint.note()
     return causes.length === 0
+  }
+
+  #isAwaitingInjection({ mutating }: Registered): boolean {
+    return this.#options.certificates === undefined && mutating !== undefined && !isTrusting(mutating)
   }
 
   /** This is being uninstalled: nothing is made that would outlive it. */
@@ -199,7 +217,7 @@ export class Duties {
   }
 
   /** Once for each trouble in the log; by an Event too if it lasts longer than it does while everything starts. */
-  #complain(trouble: string): void {
+  #complain(trouble: string, reason = 'WebhookNotRegistered'): void {
     const { log, clock, settings, events } = this.#options
     const now = clock.now()
     if (this.#trouble?.text !== trouble) {
@@ -221,7 +239,7 @@ export class Duties {
     events.emit({
       involved,
       type: 'Warning',
-      reason: 'WebhookNotRegistered',
+      reason,
       message: trouble,
       key: 'trouble',
     })
@@ -240,6 +258,10 @@ interface Registering {
   readonly registered: Registered
   readonly seen: readonly SeenReplica[]
   readonly prepared: Prepared
+}
+
+function distrusted(replica: SeenReplica): SeenReplica {
+  return { ...replica, isTrusted: false, problem: replica.problem ?? 'API servers have no CA to trust it by' }
 }
 
 function problemOf(seen: readonly SeenReplica[]): string {

@@ -85,7 +85,7 @@ async function spillOn(parts: Parts, signal: AbortSignal): Promise<void> {
 /** Followed by the leader alone: it tells of edits by Events, and keeps the last good text for the webhook's replicas. */
 function rulesOf(options: Omit<Parts, 'rules'>): ClusterRules {
   const { client, settings, log, events } = options
-  const { registration, decisions } = settings
+  const { registration, decisions, lastGood: lastGoodName } = settings
   const { rulesNamespace, rulesName } = registration
   return new ClusterRules({
     client,
@@ -93,6 +93,7 @@ function rulesOf(options: Omit<Parts, 'rules'>): ClusterRules {
     log,
     rulesNamespace,
     rulesName,
+    lastGoodName,
     isKeeper: true,
     onReport: rulesReporter({ log, events }),
   })

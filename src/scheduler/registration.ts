@@ -6,12 +6,21 @@ import {
   CONFIGURATION_KINDS,
   type Configuration,
   type ConfigurationKind,
+  kindOf,
   pluralOf,
   REGISTRATION_GROUP,
   type RegistrationSpec,
   renderConfiguration,
 } from '../core/registration/configuration.ts'
-import { bundleOf, driftOf, editorOf, entriesOf, mergeInjected } from '../core/registration/drift.ts'
+import {
+  bundleOf,
+  driftOf,
+  editorOf,
+  entriesOf,
+  isOurs,
+  isTrusting,
+  mergeInjected,
+} from '../core/registration/drift.ts'
 import { isStatus, type KubeClient } from '../kube/api.ts'
 import type { EventWriter } from '../kube/event.ts'
 import { resourcePath } from '../kube/path.ts'
@@ -27,8 +36,11 @@ export interface RegistrationOptions {
   readonly events: Pick<EventWriter, 'emit'>
 }
 
-/** Both configurations as they are; undefined where there is none. */
-export type Registered = Readonly<Record<ConfigurationKind, unknown>>
+/** Both configurations as they are; undefined where there is none of ours. */
+export interface Registered extends Readonly<Record<ConfigurationKind, unknown>> {
+  /** Somebody else's that have our names, such as `MutatingWebhookConfiguration x`: never written, and never withdrawn. */
+  readonly foreign?: readonly string[]
+}
 
 /** Why a configuration was written. */
 export type RegistrationCause =
@@ -45,20 +57,35 @@ export class Registration {
   readonly #options: RegistrationOptions
   /** What this leader has last seen in force, and wanted. */
   readonly #inForce = new Map<ConfigurationKind, Configuration>()
+  /** By uid, what was seen to be ours: whatever is done to it since is an edit. */
+  readonly #ours = new Set<string>()
 
   constructor(options: RegistrationOptions) {
     this.#options = options
   }
 
   async read(): Promise<Registered> {
-    const [mutating, validating] = await Promise.all(CONFIGURATION_KINDS.map(kind => this.#read(kind)))
+    const found = await Promise.all(CONFIGURATION_KINDS.map(kind => this.#read(kind)))
+    const [mutating, validating] = found.map(one => (this.#isForeign(one) ? undefined : one))
+    const foreign = CONFIGURATION_KINDS.filter((_, index) => this.#isForeign(found[index]))
     const { isRegistered } = this.#options.metrics
     isRegistered.set({ configuration: 'mutating' }, Number(mutating !== undefined))
     isRegistered.set({ configuration: 'validating' }, Number(validating !== undefined))
-    return { mutating, validating }
+    return {
+      mutating,
+      validating,
+      foreign: foreign.map(kind => `${kindOf(kind)} ${this.#options.spec.name}`),
+    }
   }
 
-  /** Makes both as they should be; why, for each that was written. */
+  #isForeign(actual: unknown): boolean {
+    if (actual === undefined) return false
+    const { uid } = versionOf(actual)
+    if (isOurs(actual, REGISTRATION_MANAGER)) this.#ours.add(uid)
+    return !this.#ours.has(uid)
+  }
+
+  /** Makes both as they should be; why, for each that was written. Not for where one is {@link Registered.foreign}. */
   async ensure(registered: Registered, binding: Binding): Promise<readonly RegistrationCause[]> {
     const causes: (RegistrationCause | undefined)[] = []
     for (const kind of CONFIGURATION_KINDS) causes.push(await this.#ensure(kind, registered[kind], binding))
@@ -89,7 +116,7 @@ export class Registration {
     actual: unknown,
     binding: Binding,
   ): Promise<RegistrationCause | undefined> {
-    const wanted = renderConfiguration(kind, this.#options.spec, binding)
+    const wanted = renderConfiguration(kind, this.#specFor(actual), binding)
     const before = this.#inForce.get(kind)
     const drift = actual === undefined ? ['there was none'] : driftOf(wanted, actual)
     this.#inForce.set(kind, wanted)
@@ -108,6 +135,12 @@ export class Registration {
     return cause
   }
 
+  /** Until a CA is injected every call fails, and that must refuse no Pod. */
+  #specFor(actual: unknown): RegistrationSpec {
+    const { spec } = this.#options
+    return spec.injectFrom === undefined || isTrusting(actual) ? spec : { ...spec, failurePolicy: 'Ignore' }
+  }
+
   async #write(kind: ConfigurationKind, wanted: Configuration, actual: unknown): Promise<unknown> {
     const object = await this.#apply(kind, wanted, actual)
     // An apply neither removes what somebody has added, nor takes a `url` out of the way of our `service` (observed).
@@ -120,9 +153,11 @@ export class Registration {
   async #apply(kind: ConfigurationKind, wanted: Configuration, actual: unknown): Promise<unknown> {
     // With the uid, an apply that comes late creates nothing.
     const metadata = { ...wanted.metadata, ...(actual === undefined ? {} : versionOf(actual)) }
+    // What an apply of ours has once named is removed by one that does not name it: the caBundle, once another is to give it.
+    const object = { ...wanted, metadata, webhooks: mergeInjected(wanted, actual) }
     const options = { force: true, fieldManager: REGISTRATION_MANAGER }
     try {
-      return await this.#options.client.apply<unknown>(this.#path(kind), { ...wanted, metadata }, options)
+      return await this.#options.client.apply<unknown>(this.#path(kind), object, options)
     } catch (error) {
       if (actual !== undefined && isStatus(error, 422)) return undefined
       throw error
@@ -150,9 +185,8 @@ export class Registration {
     log[level]({ configuration: `${kind}/${spec.name}`, reasons }, message)
     const { uid, resourceVersion } = versionOf(object)
     const apiVersion = `${REGISTRATION_GROUP}/v1`
-    const objectKind = kind === 'mutating' ? 'MutatingWebhookConfiguration' : 'ValidatingWebhookConfiguration'
     events.emit({
-      involved: { apiVersion, kind: objectKind, name: spec.name, uid },
+      involved: { apiVersion, kind: kindOf(kind), name: spec.name, uid },
       type,
       reason,
       message: `${message}: ${reasons.join('; ')}`,

@@ -18,6 +18,8 @@ export interface HelperSettings {
   readonly secret: string
   readonly probe: string
   readonly lease: string
+  /** The ConfigMap with the last good rules. */
+  readonly lastGood: string
   readonly lives: Lives
   /** For how long the webhook may not serve before its registration is withdrawn. */
   readonly graceMs: number

@@ -34,6 +34,8 @@ export interface WebhookOptions extends CertificatePlace {
   readonly connect: () => Promise<KubeClient>
   readonly rulesNamespace: string
   readonly rulesName: string
+  /** Of the ConfigMap with the last good rules, in the installation's namespace. */
+  readonly lastGoodName: string
   /** Nothing is written to the cluster: the helper tells of the rules by Events, and keeps the last good ones. */
   readonly isReadOnly?: boolean
   readonly host?: string
@@ -176,7 +178,7 @@ async function openFiles(
 }
 
 async function openCluster(options: WebhookOptions, metrics: Metrics): Promise<OpenRules> {
-  const { settings, log, rulesNamespace, rulesName, timings, isReadOnly = false } = options
+  const { settings, log, rulesNamespace, rulesName, lastGoodName, timings, isReadOnly = false } = options
   const client = await options.connect()
   const events = isReadOnly ? undefined : eventsOf(client, log)
   const rules = new ClusterRules({
@@ -185,6 +187,7 @@ async function openCluster(options: WebhookOptions, metrics: Metrics): Promise<O
     log,
     rulesNamespace,
     rulesName,
+    lastGoodName,
     isKeeper: !isReadOnly,
     timings,
     onReport: rulesReporter({ log, metrics, events }),

@@ -4,7 +4,7 @@ import { fenceAccess } from '../../src/core/daemonset/rights.ts'
 import { bootstrapTokenAccess, vnodeAccess } from '../../src/core/vnode/access.ts'
 import { bootstrapAccess, removalAccess } from '../../src/core/vnode/bootstrap-access.ts'
 import { BOOTSTRAP_GROUP, IDENTITY_KINDS } from '../../src/core/vnode/identity.ts'
-import { BOOTSTRAPPED, helmOrSkip, nameOf, podsOf } from '../helpers/chart.ts'
+import { BOOTSTRAPPED, helmOrSkip, NAMESPACE, nameOf, podsOf } from '../helpers/chart.ts'
 import { listed, rendered } from '../helpers/chart-rights.ts'
 
 const helm = helmOrSkip(t)
@@ -17,7 +17,7 @@ if (helm !== undefined) {
       const values = { approver, bootstrap: { ...bootstrap, identity, deleteOnUninstall: true } }
       const manifests = await helm.render({ values })
       const secrets = kind === 'kubeconfig' ? ['alibaba-cloud', 'given'] : ['alibaba-cloud']
-      const place = { installNamespace: 'vnode-system', prefix: 'vnode-profile', identity: kind, secrets }
+      const place = { installNamespace: NAMESPACE, prefix: 'vnode-profile', identity: kind, secrets }
       t.strictSame(rendered(manifests, 'vnode-profile-bootstrap'), listed(bootstrapAccess(place)))
       t.strictSame(rendered(manifests, 'vnode-profile-removal'), listed(removalAccess(place)))
       const group = rendered(manifests, 'system:vnodes')

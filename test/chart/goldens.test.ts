@@ -5,20 +5,25 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { renderDiff } from '../../src/cli/explain/diff.ts'
-import { helmOrSkip, manifestsOf, nameOf, VARIANTS } from '../helpers/chart.ts'
+import { helmOrSkip, type Manifest, manifestsOf, NAMESPACE, nameOf, VARIANTS } from '../helpers/chart.ts'
 import { Goldens } from '../helpers/goldens.ts'
 
 const helm = helmOrSkip(t)
 
 /** Documents by what they make, in the order of their names; keys and certificates, which are new each time, left out. */
-function documentsOf(text: string): Map<string, string> {
+function documentsOf(text: string, release: string = NAMESPACE): Map<string, string> {
+  // Roles of one name are in several namespaces.
+  const keyOf = (manifest: Manifest) => {
+    const { namespace = release } = manifest.metadata
+    return namespace === release ? nameOf(manifest) : `${nameOf(manifest)} in ${namespace}`
+  }
   const documents = text
     .replaceAll(/((?:caBundle|tls\.crt|tls\.key|ca\.crt): )\S{40,}/g, '$1(new each time)')
     .split(/^---$/m)
     .flatMap(document => {
       const [manifest] = manifestsOf(document)
       const body = document.replace(/^\s*# Source: .*\n/, '').trim()
-      return manifest === undefined ? [] : [[nameOf(manifest), body] as const]
+      return manifest === undefined ? [] : [[keyOf(manifest), body] as const]
     })
   return new Map(documents.sort(([a], [b]) => (a < b ? -1 : 1)))
 }
@@ -39,7 +44,7 @@ if (helm !== undefined) {
   const base = documentsOf(await helm.text())
   for (const [name, options] of VARIANTS) {
     await t.test(name, async t => {
-      const documents = documentsOf(await helm.text(options))
+      const documents = documentsOf(await helm.text(options), options.namespace)
       goldens.check(
         t,
         name,

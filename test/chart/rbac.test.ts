@@ -41,13 +41,13 @@ if (helm !== undefined) {
       const { namespace: rulesNamespace = 'kube-system', name: rulesName = 'eci-profile' } = rules ?? {}
       const name = release === 'vnode-profile' ? release : `${release}-vnode-profile`
       const names = helperNames(name)
-      const place = { installNamespace, rulesNamespace, rulesName }
+      const place = { installNamespace, rulesNamespace, rulesName, name }
       const webhook = webhookAccess(legacy ? place : { ...place, certSecret: names.secret, isReadOnly: true })
       const certSource = certificates?.source ?? 'helper'
       const minor = Number(options.version?.split('.')[1] ?? '34')
       const hasSlices = minor >= 18
       const spills = spill?.enabled !== false && (minor >= 30 || spill?.unguarded === true)
-      const helper = helperAccess({ ...place, name, owner: names.owner, certSource, hasSlices, spills })
+      const helper = helperAccess({ ...place, owner: names.owner, certSource, hasSlices, spills })
       const makesRules = rules?.create !== false
       t.strictSame(rendered(manifests, `${name}-webhook`), listed(webhook))
       t.strictSame(

@@ -44,6 +44,13 @@ const REFUSED = new Map<string, [options: RenderOptions, message: RegExp]>([
     ],
   ],
   [
+    'the name of the vendor’s registration',
+    [
+      { values: { fullnameOverride: 'eci-profile' } },
+      /fullnameOverride: the vendor's own webhook is registered as eci-profile; choose another name/,
+    ],
+  ],
+  [
     'no replicas of the webhook',
     [
       { values: { webhook: { replicas: 0 } } },
@@ -123,6 +130,34 @@ const REFUSED = new Map<string, [options: RenderOptions, message: RegExp]>([
     [
       { values: { webhook: { hostNetwork: true, port: 10250 } } },
       /webhook\.port: 10250 is a port of Kubernetes' own programs on nodes; with hostNetwork choose another one, such as 8443/,
+    ],
+  ],
+  [
+    'a port of the controller manager on the nodes, for operators',
+    [
+      { values: { webhook: { hostNetwork: true, opsPort: 10257 } } },
+      /webhook\.opsPort: 10257 is a port of Kubernetes' own programs on nodes; .* such as 8080/,
+    ],
+  ],
+  [
+    'a label that the chart sets itself',
+    [
+      { values: { helper: { podLabels: { 'app.kubernetes.io/component': 'x' } } } },
+      /helper\.podLabels: app\.kubernetes\.io\/component is the chart's own/,
+    ],
+  ],
+  [
+    'a life that the helper would refuse',
+    [
+      { values: { certificates: { life: '29s', caLife: '99999999h' } } },
+      /certificates\.caLife: 99999999h is not .* certificates\.life: 29s is not within 30s and 292 years, which vnode helper takes; the default is 2160h/,
+    ],
+  ],
+  [
+    'a life that cert-manager would refuse',
+    [
+      { values: { certificates: { source: 'cert-manager', life: '59m' } } },
+      /certificates\.life: 59m is not within 3600s and 292 years, which cert-manager takes/,
     ],
   ],
   [

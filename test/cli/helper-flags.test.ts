@@ -21,6 +21,7 @@ const WRONG: Readonly<Record<string, readonly [flags: readonly string[], said: R
   'a policy that is none': [['--failure-policy', 'ignore'], /Allowed choices are Ignore, Fail/],
   'a timeout of minutes': [['--timeout', '60'], /a whole number from 1 to 10/],
   'a name that no object can have': [['--name', 'Vnode_Profile'], /lower-case letters, digits and dashes/],
+  'a name that is the vendor’s': [['--name', 'eci-profile'], /the vendor's own webhook is registered as/],
   'a source that is none': [['--cert-source', 'openssl'], /Allowed choices are helper, cert-manager/],
   'a Certificate without its namespace': [['--certificate', 'tls'], /must be namespace\/name/],
 }

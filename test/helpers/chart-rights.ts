@@ -35,14 +35,15 @@ export function rendered(manifests: readonly Manifest[], account: string): strin
   )
   const roles = bindings.flatMap(({ kind, metadata, roleRef }) => {
     const { name } = roleRef as { name: string }
-    const role = manifests.find(
+    const bound = manifests.filter(
       one =>
         one.kind === kind.replace('Binding', '') &&
         one.metadata.name === name &&
         one.metadata.namespace === metadata.namespace,
     )
-    if (role === undefined) throw new Error(`${kind}/${metadata.name} binds no role`)
-    return [role]
+    // Of two, the API server would keep the one that is applied last.
+    if (bound.length !== 1) throw new Error(`${kind}/${metadata.name} binds ${bound.length} roles`)
+    return bound
   })
   return unique(
     roles.flatMap(({ metadata, rules }) =>

@@ -246,6 +246,13 @@ export const VARIANTS: ReadonlyMap<string, RenderOptions> = new Map<string, Rend
     },
   ],
   [
+    'bootstrap in kube-system, removed with the release',
+    {
+      namespace: 'kube-system',
+      values: { ...BOOTSTRAPPED, bootstrap: { ...BOOTSTRAPPED.bootstrap, deleteOnUninstall: true } },
+    },
+  ],
+  [
     'approver with settings of its own',
     {
       values: {

@@ -150,7 +150,7 @@ export async function install(t: Test, options: TestHelperOptions): Promise<Inst
   const [port = 0] = await freePorts(1)
   const helper = await startTestHelper(t, { url: `https://127.0.0.1:${port}`, ...options })
   const { secret: certSecret } = helperNames(name)
-  const own = { controlPlane, port, certSecret, settings: { installNamespace } }
+  const own = { controlPlane, name, port, certSecret, settings: { installNamespace } }
   return { helper, port, startWebhook: more => startTestWebhook(t, { ...own, ...more }) }
 }
 
@@ -184,6 +184,7 @@ function settingsOf(options: TestHelperOptions): HelperSettings {
     secret: names.secret,
     probe: names.probe,
     lease: names.lease,
+    lastGood: names.lastGood,
     lives: { authorityMs: (options.caLife ?? 86_400) * 1000, servingMs: (options.certLife ?? 43_200) * 1000 },
     graceMs: options.graceMs ?? 2000,
     probeIntervalMs: options.probeIntervalMs ?? 300_000,

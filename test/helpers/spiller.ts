@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { helperNames } from '../../src/core/rbac.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../../src/core/settings.ts'
 import type { ApiRequest, KubeClient } from '../../src/kube/api.ts'
 import { ClusterRules } from '../../src/rules/cluster-rules.ts'
@@ -85,6 +86,7 @@ export class TestSpiller {
       settings: { ...DEFAULT_SETTINGS, installNamespace: name, ...decisions },
       rulesNamespace: 'kube-system',
       rulesName: 'eci-profile',
+      lastGoodName: helperNames(name).lastGood,
       isKeeper: false,
       log,
     })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { RULES_CONFIGMAP, RULES_NAMESPACE } from '../../src/core/names.ts'
-import type { WebhookPlace } from '../../src/core/rbac.ts'
+import { DEFAULT_NAME, helperNames, type WebhookPlace } from '../../src/core/rbac.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../../src/core/settings.ts'
 import type { ReflectorTimings } from '../../src/kube/reflector-options.ts'
 import type { RulesState } from '../../src/rules/rules-state.ts'
@@ -33,6 +33,8 @@ export interface TestWebhookOptions {
   readonly certSecret?: string
   readonly rulesNamespace?: string
   readonly rulesName?: string
+  /** By which the installation's objects are named. */
+  readonly name?: string
   /** As beside a helper; its identity then has rights to read alone. */
   readonly isReadOnly?: boolean
   /** In place of an identity of its own, which has the documented rights and none besides. */
@@ -57,9 +59,9 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
   const { rulesNamespace = RULES_NAMESPACE, rulesName = RULES_CONFIGMAP, host = '127.0.0.1' } = options
   const settings = { ...DEFAULT_SETTINGS, ...options.settings }
   const { installNamespace } = settings
-  const { mutate, timings, certSecret, isReadOnly = false } = options
+  const { mutate, timings, certSecret, isReadOnly = false, name = DEFAULT_NAME } = options
   const secret = certSecret === undefined ? {} : { certSecret }
-  const rights = { rulesNamespace, rulesName, installNamespace, isReadOnly, ...secret }
+  const rights = { rulesNamespace, rulesName, installNamespace, name, isReadOnly, ...secret }
   const certDir = options.certDir ?? (await temporaryFolder(t))
   const log: LogLine[] = []
   const running = await startWebhook({
@@ -72,6 +74,7 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
     },
     rulesNamespace,
     rulesName,
+    lastGoodName: helperNames(name).lastGood,
     isReadOnly,
     host,
     port: options.port ?? 0,

@@ -40,7 +40,10 @@ if (controlPlane !== undefined) {
   })
   await make('/api/v1/namespaces/default/secrets', 'of-others', { 'app.kubernetes.io/name': 'other' })
   await make(`${RBAC}/clusterroles`, 'vnode-left', LABELS, { rules: [] })
-  await make('/api/v1/namespaces/default/configmaps', 'vnode-profile-last-good-rules')
+  await make('/api/v1/namespaces/default/configmaps', 'eci-last-good-rules', {
+    ...LABELS,
+    'app.kubernetes.io/component': 'last-good-rules',
+  })
   await make('/api/v1/namespaces/kube-system/configmaps', 'eci-profile', LABELS)
 
   t.test('Nodes of VNodes that are gone are removed, and nothing that a VNode uses', async t => {
@@ -111,7 +114,7 @@ if (controlPlane !== undefined) {
     const wanted = [
       'ClusterRole vnode-left',
       'Secret default/vnode-profile-vnode',
-      'ConfigMap default/vnode-profile-last-good-rules',
+      'ConfigMap default/eci-last-good-rules',
     ]
     t.equal((await clean('--dry')).stdout, wanted.map(what => `${what}: would be removed\n`).join(''))
     t.equal((await clean()).stdout, wanted.map(what => `${what}: removed\n`).join(''))

@@ -1,7 +1,9 @@
 import t from 'tap'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
-import { startTestHelper, type WebhookConfiguration } from '../helpers/helper.ts'
-import { startTestWebhook } from '../helpers/webhook.ts'
+import { DryRunLoad } from '../helpers/dry-run-load.ts'
+import { install, startTestHelper, type TestHelper, type WebhookConfiguration } from '../helpers/helper.ts'
+import { makePod } from '../helpers/pods.ts'
+import { holds, startTestWebhook } from '../helpers/webhook.ts'
 
 const NAME = 'injected'
 const base64 = (text: string) => Buffer.from(text).toString('base64')
@@ -24,18 +26,19 @@ if (controlPlane !== undefined) {
   })
   const caBundle = base64(webhook.caPem)
   /** Plays cert-manager's injector. */
-  const inject = async (bundle: string): Promise<void> => {
+  const injectInto = async (of: TestHelper, bundle: string): Promise<void> => {
     for (const kind of ['mutating', 'validating'] as const) {
-      const { webhooks } = await helper.registered(kind)
+      const { webhooks } = await of.registered(kind)
       const body = {
         webhooks: webhooks.map(({ name }) => ({ name, clientConfig: { caBundle: bundle } })),
       }
-      await controlPlane.ask('PATCH', `${helper.path(kind)}?fieldManager=cainjector`, {
+      await controlPlane.ask('PATCH', `${of.path(kind)}?fieldManager=cainjector`, {
         body,
         contentType: 'application/strategic-merge-patch+json',
       })
     }
   }
+  const inject = (bundle: string) => injectInto(helper, bundle)
 
   t.test('the caBundle is left to the injector, and there is no Secret of ours', async t => {
     const configuration = await helper.registered('mutating')
@@ -71,5 +74,70 @@ if (controlPlane !== undefined) {
       contentType: 'application/merge-patch+json',
     })
     await helper.event('RegistrationHealed', /annotation cert-manager.io\/inject-ca-from is not/)
+  })
+
+  t.test('from the helper’s certificates to cert-manager’s under Fail, and no Pod is refused', async t => {
+    const options = { controlPlane, name: 'switched', failurePolicy: 'Fail', periodMs: 500 } as const
+    // Left behind under Fail, it would refuse the Pods of other tests.
+    t.teardown(() => controlPlane.ask('DELETE', before.path('mutating')))
+    const { helper: before, startWebhook } = await install(t, options)
+    const served = await startWebhook()
+    await served.ready()
+    await before.metric('webhook_replicas', { state: 'serving' }, 1)
+    const [bundle] = bundlesOf(await before.registered('mutating'))
+    const load = new DryRunLoad(controlPlane, await controlPlane.namespace(t))
+    t.teardown(() => load.stop())
+    const more = async () => {
+      const least = load.created + 40
+      await holds(async () => load.created >= least, 20_000)
+    }
+    await more()
+    await before.stop()
+    const after = await startTestHelper(t, { ...options, url: served.url, certSource: 'cert-manager' })
+    const isAnnotated = ({ metadata }: WebhookConfiguration) => metadata.annotations !== undefined
+    t.strictSame(bundlesOf(await after.registered('mutating', isAnnotated)), [bundle, bundle, bundle])
+    await more()
+    // The injector's own, from now on.
+    const both = base64(`${Buffer.from(bundle ?? '', 'base64').toString('utf8')}${webhook.caPem}`)
+    await injectInto(after, both)
+    await after.metric('rounds_total', { outcome: 'ok' }, 3)
+    await more()
+    t.strictSame(bundlesOf(await after.registered('mutating')), [both, both, both])
+    await load.stop()
+    t.strictSame(load.failures, [])
+  })
+
+  t.test('while no CA is injected nobody is trusted, which is told, and refuses no Pod', async t => {
+    t.teardown(() => controlPlane.ask('DELETE', uninjected.path('mutating')))
+    const uninjected = await startTestHelper(t, {
+      controlPlane,
+      name: 'uninjected',
+      url: webhook.url,
+      certSource: 'cert-manager',
+      failurePolicy: 'Fail',
+      periodMs: 500,
+      graceMs: 1000,
+    })
+    const [pods] = (await uninjected.registered('mutating')).webhooks
+    t.equal(pods?.failurePolicy, 'Ignore')
+    await uninjected.metric('webhook_replicas', { state: 'distrusted' }, 1)
+    const involved = 'involvedObject.name=uninjected-helper,reason=CertificateNotInjected'
+    const [event] = await controlPlane.waitForAll(
+      `/api/v1/namespaces/default/events?fieldSelector=${involved}`,
+      events => events.length > 0,
+    )
+    t.match(event?.message, /fills in the CA of Certificate uninjected\/uninjected-webhook$/)
+    const pod = { body: makePod({ name: 'let-through' }) }
+    const path = `/api/v1/namespaces/${await controlPlane.namespace(t)}/pods?dryRun=All`
+    t.equal((await controlPlane.request('POST', path, pod)).status, 201)
+    const { uid } = (await uninjected.registered('mutating')).metadata
+    await injectInto(uninjected, caBundle)
+    const isFail = ({ webhooks: [pods] }: WebhookConfiguration) => pods?.failurePolicy === 'Fail'
+    const injected = await uninjected.registered('mutating', isFail)
+    t.equal(injected.metadata.uid, uid, 'it was not withdrawn meanwhile')
+    t.strictSame(bundlesOf(injected), [caBundle, caBundle, caBundle])
+    await uninjected.metric('webhook_replicas', { state: 'serving' }, 1)
+    await injectInto(uninjected, '')
+    await uninjected.registered('mutating', configuration => !isFail(configuration))
   })
 }

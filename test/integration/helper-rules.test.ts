@@ -12,7 +12,6 @@ interface ConfigMap extends KubeObject {
   data: Record<string, string>
 }
 
-const KEPT = 'vnode-profile-last-good-rules'
 const rule = (name: string) => ({ name, objectSelector: { matchLabels: { app: name } } })
 /** A text with one rule that has an error, behind one that is new. */
 const withBad = (...rules: readonly object[]) => [...rules, { name: 'bad', policy: { sometimes: {} } }]
@@ -23,14 +22,17 @@ if (controlPlane !== undefined) {
   await installSelectorCrd(t, controlPlane)
 
   /** An installation of the test's own, with its rules in its own namespace. */
-  const install = async (t: Test) => {
-    const namespace = await controlPlane.namespace(t)
-    const rules = { controlPlane, rulesNamespace: namespace, rulesName: 'rules' }
+  const install = async (t: Test, inside?: string) => {
+    const namespace = inside ?? (await controlPlane.namespace(t))
+    const name = inside === undefined ? namespace : `${namespace}-two`
+    const rulesName = inside === undefined ? 'rules' : 'other-rules'
+    const rules = { controlPlane, name, rulesNamespace: namespace, rulesName }
     return {
       namespace,
-      set: (list: readonly object[]) => setRules(controlPlane, list, { namespace, name: 'rules' }),
+      set: (list: readonly object[]) => setRules(controlPlane, list, { namespace, name: rulesName }),
       // Nobody answers there: registration is not what this is about.
-      startHelper: () => startTestHelper(t, { ...rules, name: namespace, url: 'https://127.0.0.1:1' }),
+      startHelper: () =>
+        startTestHelper(t, { ...rules, installNamespace: namespace, url: 'https://127.0.0.1:1' }),
       startWebhook: async () => {
         const settings = { installNamespace: namespace }
         const webhook = await startTestWebhook(t, { ...rules, isReadOnly: true, settings })
@@ -39,12 +41,12 @@ if (controlPlane !== undefined) {
       },
       keeps: (text: string) =>
         controlPlane.waitFor<ConfigMap>(
-          `/api/v1/namespaces/${namespace}/configmaps/${KEPT}`,
+          `/api/v1/namespaces/${namespace}/configmaps/${name}-last-good-rules`,
           ({ data }) => data.selectors?.includes(text) === true,
         ),
       /** All Events about the rules, once there are so many at least: `reason message`, in no order. */
       told: async (least: number) => {
-        const path = `/api/v1/namespaces/${namespace}/events?fieldSelector=involvedObject.name%3Drules`
+        const path = `/api/v1/namespaces/${namespace}/events?fieldSelector=involvedObject.name%3D${rulesName}`
         const events = await controlPlane.waitForAll(path, found => found.length >= least)
         return events.map(({ reason, message }) => `${reason} ${message}`).toSorted()
       },
@@ -94,6 +96,20 @@ if (controlPlane !== undefined) {
     await two.logged('rules refused; the last good rules stay in force')
   })
 
+  t.test('two installations of one namespace with rules of their own keep each its own', async t => {
+    const one = await install(t)
+    const other = await install(t, one.namespace)
+    await Promise.all([one.startHelper(), other.startHelper()])
+    await one.set([rule('first')])
+    await one.keeps('"first"')
+    await other.set([rule('second')])
+    await other.keeps('"second"')
+    await Promise.all([one.set(withBad(rule('new'))), other.set(withBad(rule('new')))])
+    await Promise.all([one.told(1), other.told(1)])
+    const [first, second] = [await one.startWebhook(), await other.startWebhook()]
+    await Promise.all([first.inForce('first'), second.inForce('second')])
+  })
+
   t.test('no helper at the time of an edit: replicas go on, and the one that comes tells', async t => {
     const { set, startHelper, startWebhook, keeps, told } = await install(t)
     const before = await startHelper()
@@ -128,7 +144,7 @@ if (controlPlane !== undefined) {
       await helper.logged(
         'rules refused; there are no older rules to keep, so the valid ones of these are in force',
       )
-      const kept = `/api/v1/namespaces/${namespace}/configmaps/${KEPT}`
+      const kept = `/api/v1/namespaces/${namespace}/configmaps/${namespace}-last-good-rules`
       t.equal((await controlPlane.request('GET', kept)).status, 404, 'a partial text is not kept')
     },
   )

@@ -84,4 +84,28 @@ if (controlPlane !== undefined) {
     const isGone = async () => (await helper.metrics()).sum('vnode_profile_helper_vendor_objects') === 1
     await holds(isGone, 10_000)
   })
+
+  t.test('a registration of our name that is somebody else’s is left alone, and told', async t => {
+    const path = `${MUTATING}/taken`
+    await controlPlane.ask('POST', MUTATING, { body: registration('taken', 'pods.example.com') })
+    const theirs = await controlPlane.ask<KubeObject>('GET', path)
+    const { helper, startWebhook } = await install(t, { controlPlane, name: 'taken', graceMs: 500 })
+    const webhook = await startWebhook()
+    await webhook.ready()
+    await helper.metric('webhook_replicas', { state: 'serving' }, 1)
+    const involved = 'involvedObject.name=taken-helper,reason=WebhookNotRegistered'
+    await controlPlane.waitForAll(`/api/v1/namespaces/default/events?fieldSelector=${involved}`, events =>
+      events.some(({ message }) => /^MutatingWebhookConfiguration taken is there/.test(String(message))),
+    )
+    await webhook.stop()
+    await helper.metric('webhook_replicas', { state: 'serving' }, 0)
+    const rounds = (await helper.metrics()).sum('vnode_profile_helper_rounds_total', { outcome: 'ok' }) ?? 0
+    await helper.metric('rounds_total', { outcome: 'ok' }, rounds + 3)
+    t.strictSame(await controlPlane.ask('GET', path), theirs, 'neither written nor withdrawn')
+    t.equal((await controlPlane.request('GET', helper.path('validating'))).status, 404)
+    await (await startWebhook()).ready()
+    await controlPlane.ask('DELETE', path)
+    const ours = await helper.registered('mutating')
+    t.match(ours.metadata.labels, { 'app.kubernetes.io/managed-by': 'vnode-helper' })
+  })
 }

@@ -9,6 +9,16 @@
 {{- end -}}
 {{- end -}}
 
+{{/* A duration of hours, minutes and seconds in seconds, as a text. */}}
+{{- define "vnode-profile.seconds" -}}
+{{- $seconds := 0.0 -}}
+{{- range regexFindAll "[0-9]+[hms]" . -1 -}}
+{{- $unit := get (dict "h" 3600 "m" 60 "s" 1) (regexFind "[hms]" .) -}}
+{{- $seconds = addf $seconds (mulf (float64 (regexFind "[0-9]+" .)) $unit) -}}
+{{- end -}}
+{{- printf "%.0f" $seconds -}}
+{{- end -}}
+
 {{- define "vnode-profile.image" -}}
 {{- $image := .Values.image -}}
 {{- if $image.digest -}}
@@ -21,7 +31,7 @@
 {{/* What a Deployment and a Service select Pods by; it cannot change later. Of a dict with root and component. */}}
 {{- define "vnode-profile.selectorLabels" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -74,7 +84,7 @@ securityContext:
   {{- end }}
 {{- with $values.priorityClassName }}
 {{- if or (ne . "system-cluster-critical") (include "vnode-profile.since" (dict "root" $.root "version" "1.17")) (eq $.root.Release.Namespace "kube-system") }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- with $values.nodeSelector }}
@@ -227,10 +237,14 @@ resources:
 {{- end }}
 {{- end }}
 {{- with $bootstrap.customResources }}
-- --custom-resources={{ range $index, $key := keys . | sortAlpha }}{{ if $index }},{{ end }}{{ $key }}={{ get $bootstrap.customResources $key }}{{ end }}
+{{- $resources := list }}
+{{- range $key := keys . | sortAlpha }}
+{{- $resources = append $resources (printf "%s=%v" $key (get $bootstrap.customResources $key)) }}
+{{- end }}
+- {{ printf "--custom-resources=%s" (join "," $resources) | quote }}
 {{- end }}
 {{- range $key := keys $bootstrap.tags | sortAlpha }}
-- --tag={{ $key }}={{ get $bootstrap.tags $key }}
+- {{ printf "--tag=%s=%v" $key (get $bootstrap.tags $key) | quote }}
 {{- end }}
 {{- range $bootstrap.taints }}
 - --taint={{ .key }}={{ .value }}:{{ .effect }}

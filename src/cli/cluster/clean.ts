@@ -4,7 +4,7 @@
  */
 import { isReadyNode } from '../../bootstrap/cluster.ts'
 import { asRecord, asRecords, asString, own } from '../../core/kubernetes/objects.ts'
-import { LAST_GOOD_CONFIGMAP, VNODE_KEY } from '../../core/names.ts'
+import { LAST_GOOD_LABELS, VNODE_KEY } from '../../core/names.ts'
 import { CLUSTER_TAG } from '../../core/vnode/virtual-node-tags.ts'
 import type { EciClient } from '../../eci/virtual-node.ts'
 import { isStatus, type KubeClient } from '../../kube/api.ts'
@@ -127,7 +127,9 @@ class Cleaner {
         await this.#remove({ ...object, kind })
     }
     const kept = await this.#list(collection('', 'configmaps'), {
-      fieldSelector: `metadata.name=${LAST_GOOD_CONFIGMAP}`,
+      labelSelector: Object.entries(LAST_GOOD_LABELS)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(','),
     })
     for (const object of kept) await this.#remove({ ...object, kind: 'ConfigMap' })
   }

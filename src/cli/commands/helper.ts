@@ -5,6 +5,7 @@ import {
   dnsLabel,
   durationOption,
   httpsUrl,
+  installationName,
   objectName,
   wholeNumber,
 } from '../../config/flags.ts'
@@ -87,7 +88,7 @@ function addRegistration(command: Command): void {
     .option(
       '--name <prefix>',
       'by which the Lease, the Secret and the configurations are named',
-      dnsLabel,
+      installationName,
       DEFAULT_NAME,
     )
     .option('--service <name>', "the webhook's Service (default: <prefix>-webhook)", dnsLabel)
@@ -227,6 +228,7 @@ function helperSettings(flags: Flags): HelperSettings {
     secret: names.secret,
     probe: names.probe,
     lease: names.lease,
+    lastGood: names.lastGood,
     lives: { authorityMs: flags.caLife, servingMs: flags.certLife },
     graceMs: flags.grace,
     probeIntervalMs: flags.probeInterval,

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import { applyEnvironment } from '../../config/flags.ts'
+import { applyEnvironment, installationName } from '../../config/flags.ts'
 import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
 import type { UnregisterOptions } from '../unregister.ts'
@@ -22,7 +22,7 @@ export function unregisterCommand(io: Io): Command {
     .description(
       'Remove the registration of the webhook, and with it the ClusterRole by which the helper would register it anew. New Pods are no longer sent to VNodes. The chart runs it first of all when it is uninstalled; an upgrade of the chart brings everything back.',
     )
-    .option('--name <name>', 'name of the webhook configurations', 'vnode-profile')
+    .option('--name <name>', 'name of the webhook configurations', installationName, 'vnode-profile')
     .option('--owner <name>', 'ClusterRole that owns them (default: the name, followed by -helper)')
     .option('--kubeconfig <file>', 'cluster (default: the one this runs in, then the usual places)')
     .option('--context <name>', 'context of the kubeconfig (default: its current one)')

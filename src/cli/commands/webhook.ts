@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import { applyEnvironment, objectName, repeated, wholeNumber } from '../../config/flags.ts'
+import { applyEnvironment, installationName, objectName, repeated, wholeNumber } from '../../config/flags.ts'
 import { addSettingsOptions, type SettingsOptions, settingsFrom } from '../../config/settings.ts'
 import { VnodeError } from '../../core/errors.ts'
 import { OPS_PORT, RULES_CONFIGMAP, RULES_NAMESPACE, WEBHOOK_PORT } from '../../core/names.ts'
+import { DEFAULT_NAME, helperNames } from '../../core/rbac.ts'
 import { LOG_LEVELS, type LogLevel } from '../../telemetry/logger.ts'
 import type { SecretName } from '../../webhook/open-certificate.ts'
 import type { RunningWebhook, WebhookOptions } from '../../webhook/run.ts'
@@ -16,6 +17,7 @@ interface Flags extends SettingsOptions {
   readonly context?: string
   readonly rulesNamespace: string
   readonly rulesName: string
+  readonly name: string
   readonly readOnly?: boolean
   readonly host?: string
   readonly port: number
@@ -54,6 +56,12 @@ export function webhookCommand(io: Io): Command {
     .option('--context <name>', 'context of the kubeconfig (default: its current one)')
     .option('--rules-namespace <name>', 'namespace of the rules ConfigMap', RULES_NAMESPACE)
     .option('--rules-name <name>', 'name of the rules ConfigMap', RULES_CONFIGMAP)
+    .option(
+      '--name <prefix>',
+      'by which the ConfigMap with the last good rules is named, as the helper is told',
+      installationName,
+      DEFAULT_NAME,
+    )
     .option('--read-only', 'leave Events about rules, and keeping the last good ones, to the helper')
     .option('--host <address>', 'address to listen on (default: all)')
     .option(
@@ -135,6 +143,7 @@ function webhookOptions(flags: Flags, io: Io): Omit<WebhookOptions, 'log'> {
     connect: connectorOf({ kubeconfig, context }, io),
     rulesNamespace: flags.rulesNamespace,
     rulesName: flags.rulesName,
+    lastGoodName: helperNames(flags.name).lastGood,
     isReadOnly: flags.readOnly === true,
     ...(flags.host === undefined ? {} : { host: flags.host }),
     port: flags.port,

@@ -26,6 +26,7 @@ export interface LiveOptions {
   readonly spill: SpillSettings
   readonly rulesNamespace: string
   readonly rulesName: string
+  readonly lastGoodName: string
   /** Name of the helper's Lease, in the installation's namespace. */
   readonly lease: string
   /** Whether the helper was told to let Pods spill. */

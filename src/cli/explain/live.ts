@@ -75,6 +75,7 @@ async function explainLive(names: readonly string[], { command, client, io }: Se
     spill: spillTimesFrom(flags),
     spills: helper.spills,
     lease: helperNames(helper.name).lease,
+    lastGoodName: helperNames(helper.name).lastGood,
     rulesNamespace,
     rulesName,
     namespaceLabels,

@@ -69,6 +69,11 @@ export const CONFIGURATION_KINDS = ['mutating', 'validating'] as const
 
 export const REGISTRATION_GROUP = 'admissionregistration.k8s.io'
 export const INJECT_ANNOTATION = 'cert-manager.io/inject-ca-from'
+/** Of both configurations. */
+export const LABELS = {
+  'app.kubernetes.io/name': 'vnode-profile',
+  'app.kubernetes.io/managed-by': 'vnode-helper',
+} as const
 
 /** What {@link renderConfiguration} puts in besides the spec. */
 export interface Binding {
@@ -86,10 +91,10 @@ export function renderConfiguration(
   const { injectFrom } = spec
   return {
     apiVersion: `${REGISTRATION_GROUP}/v1`,
-    kind: kind === 'mutating' ? 'MutatingWebhookConfiguration' : 'ValidatingWebhookConfiguration',
+    kind: kindOf(kind),
     metadata: {
       name: spec.name,
-      labels: { 'app.kubernetes.io/name': 'vnode-profile', 'app.kubernetes.io/managed-by': 'vnode-helper' },
+      labels: LABELS,
       annotations: injectFrom === undefined ? {} : { [INJECT_ANNOTATION]: injectFrom },
       ownerReferences: [ownerReference(owner)],
     },
@@ -97,6 +102,10 @@ export function renderConfiguration(
       renderEntry(entry, spec, { kind, caBundle }),
     ),
   }
+}
+
+export function kindOf(kind: ConfigurationKind): string {
+  return kind === 'mutating' ? 'MutatingWebhookConfiguration' : 'ValidatingWebhookConfiguration'
 }
 
 /** Where it is, for requests. */

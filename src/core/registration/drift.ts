@@ -1,7 +1,7 @@
 /** In what a configuration of the cluster differs from ours. */
 import { isSameJson } from '../kubernetes/json.ts'
 import { asArray, asRecord, asString, own } from '../kubernetes/objects.ts'
-import type { Configuration, Entry } from './configuration.ts'
+import { type Configuration, type Entry, entryName, LABELS } from './configuration.ts'
 
 /**
  * The fields of an entry that decide what is called and when. One that is there although we do not name it is drift as well; a field that
@@ -32,9 +32,21 @@ export function driftOf(wanted: Configuration, actual: unknown): readonly string
   ]
 }
 
+/** Whether we have written it at some time: it has our labels, or the API server knows it as this manager's. */
+export function isOurs(actual: unknown, ours: string): boolean {
+  const labels = own(asRecord(own(asRecord(actual), 'metadata')), 'labels')
+  const hasLabels = Object.entries(LABELS).every(([key, value]) => own(asRecord(labels), key) === value)
+  return hasLabels || writesOf(actual).some(field => own(field, 'manager') === ours)
+}
+
+/** What the API server has noted of each who wrote the object. */
+function writesOf(actual: unknown): readonly (Record<string, unknown> | undefined)[] {
+  return asArray(own(asRecord(own(asRecord(actual), 'metadata')), 'managedFields')).map(asRecord)
+}
+
 /** Who besides this manager was the last to write the object, by the name that it gave the API server. */
 export function editorOf(actual: unknown, ours: string): string | undefined {
-  const fields = asArray(own(asRecord(own(asRecord(actual), 'metadata')), 'managedFields')).map(asRecord)
+  const fields = writesOf(actual)
   const others = fields.flatMap(field => {
     const [manager, time] = [asString(own(field, 'manager')), asString(own(field, 'time'))]
     return manager === undefined || manager === ours || time === undefined ? [] : [{ manager, time }]
@@ -56,6 +68,12 @@ export function entriesOf(actual: unknown): ReadonlyMap<string, Record<string, u
 export function bundleOf(entry: Record<string, unknown>): string {
   const text = asString(own(asRecord(own(entry, 'clientConfig')), 'caBundle')) ?? ''
   return Buffer.from(text, 'base64').toString('utf8')
+}
+
+/** Whether it says whom API servers shall trust when they ask about Pods. */
+export function isTrusting(actual: unknown): boolean {
+  const pods = entriesOf(actual).get(entryName('pods'))
+  return pods !== undefined && bundleOf(pods) !== ''
 }
 
 /** The entries that we want, with whatever caBundle they have now where we do not give them one. */

@@ -3,7 +3,7 @@ import { asArray, asRecord, asString, own } from '../kubernetes/objects.ts'
 import { SELECTOR_GROUP, SELECTOR_PLURAL } from '../names.ts'
 
 /** Names of the vendor's MutatingWebhookConfigurations: of the managed component, and of the one that is installed by hand. */
-const NAMES: ReadonlySet<string> = new Set(['vk-webhook', 'eci-profile'])
+export const VENDOR_NAMES: ReadonlySet<string> = new Set(['vk-webhook', 'eci-profile'])
 
 /** What a MutatingWebhookConfiguration tells of its webhooks. */
 export interface MutatingFacts {
@@ -21,7 +21,7 @@ export function mutatingFactsOf(raw: unknown): MutatingFacts {
 
 /** The vendor's webhooks are called `….eci.aliyun.com`, whatever their configuration is called. */
 export function isVendor({ name, webhooks }: MutatingFacts): boolean {
-  return NAMES.has(name) || webhooks.some(webhook => webhook.endsWith(`.${SELECTOR_GROUP}`))
+  return VENDOR_NAMES.has(name) || webhooks.some(webhook => webhook.endsWith(`.${SELECTOR_GROUP}`))
 }
 
 /** Something of the vendor's that people have to hear of. */

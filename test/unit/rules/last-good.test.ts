@@ -25,6 +25,7 @@ async function startStore(t: Test, options: Partial<LastGoodOptions> = {}) {
   const store = new LastGoodStore({
     client: makeClient(t, api),
     namespace: 'vnode-system',
+    name: 'vnode-profile-last-good-rules',
     source: 'kube-system/eci-profile',
     isKeeper: true,
     log: createLogger('debug', { write: text => void log.push(JSON.parse(text)) }),

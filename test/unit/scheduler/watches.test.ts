@@ -25,6 +25,7 @@ const settings = {
   secret: 'ours-tls',
   probe: 'ours-probe',
   lease: 'ours-helper',
+  lastGood: 'ours-last-good-rules',
   lives: { authorityMs: 1, servingMs: 1 },
   graceMs: 1,
   probeIntervalMs: 1,

@@ -3,7 +3,14 @@ import {
   type RegistrationSpec,
   renderConfiguration,
 } from '../../../../src/core/registration/configuration.ts'
-import { bundleOf, driftOf, entriesOf, mergeInjected } from '../../../../src/core/registration/drift.ts'
+import {
+  bundleOf,
+  driftOf,
+  entriesOf,
+  isOurs,
+  isTrusting,
+  mergeInjected,
+} from '../../../../src/core/registration/drift.ts'
 
 const spec: RegistrationSpec = {
   name: 'vnode-profile',
@@ -125,6 +132,21 @@ t.test('an injected caBundle is no drift, and is kept when all entries are repla
   t.match(pods?.clientConfig, { caBundle: 'AAAA', service: { path: '/mutate/pods' } })
   t.notOk('caBundle' in (probe?.clientConfig ?? {}))
   t.match(mergeInjected(wanted, actual)[0]?.clientConfig, { caBundle: Buffer.from('PEM').toString('base64') })
+})
+
+t.test('ours is what has our labels, or was written by our manager', async t => {
+  const written = (manager: string) => ({ metadata: { labels: {}, managedFields: [{ manager }, null] } })
+  t.equal(isOurs(wanted, 'us'), true)
+  t.equal(isOurs(written('us'), 'us'), true)
+  t.equal(isOurs(written('kubectl'), 'us'), false)
+  t.equal(isOurs({ metadata: { labels: { 'app.kubernetes.io/name': 'vnode-profile' } } }, 'us'), false)
+})
+
+t.test('whom to trust is said if the entry of Pods has a bundle', async t => {
+  t.equal(isTrusting(wanted), true)
+  t.equal(isTrusting(injected), false)
+  t.equal(isTrusting(edited(first({ name: 'other.example.com' }))), false)
+  t.equal(isTrusting(undefined), false)
 })
 
 t.test('entries and their bundles are read from whatever is there', async t => {
