@@ -17,7 +17,7 @@ LABEL org.opencontainers.image.title="vnode-profile" \
       org.opencontainers.image.description="Sends Pods of a self-managed Kubernetes cluster to Alibaba Cloud ECI through VNodes" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
-# Node lets its heap grow to 256 MiB in every container of less than a GiB, whatever the limit: half of it leaves room for what is not heap.
+# By itself Node lets its heap grow to 256 MiB in the smallest of containers. Half of the container's memory leaves room for what is not heap.
 ENV NODE_ENV=production \
     NODE_OPTIONS=--max-old-space-size-percentage=50
 COPY --from=build /src/dist /app

@@ -92,7 +92,7 @@ export async function openNamespace(controlPlane: ControlPlane, namespace: strin
   return await SpillLedger.follow(controlPlane, { namespace })
 }
 
-const LONGEST_MS = 200_000
+const LONGEST_MS = 600_000
 
 /** Waits until something is so, for as long as the slowest part takes. */
 export function until(isWanted: () => boolean | Promise<boolean>): Promise<void> {

@@ -56,9 +56,11 @@ function limitOfChart(): number {
   return Number.parseInt(memory, 10)
 }
 
-/** What Node makes of a container's limit, under the image's NODE_OPTIONS: half of it for old objects; for new ones the least it knows. */
+/** What Node makes of a container's limit: of it the image's share for old objects, and for new ones the least that there is. */
 function asInContainer(limit: number): string[] {
-  return [`--max-old-space-size=${limit / 2}`, '--max-semi-space-size=1']
+  const found = /--max-old-space-size-percentage=(\d+)/.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))
+  if (found === null) throw new Error('the image does not limit its heap')
+  return [`--max-old-space-size=${Math.floor((limit * Number(found[1])) / 100)}`, '--max-semi-space-size=1']
 }
 
 async function measureIdle(context: Context, cluster: HelperCluster, nodeArgs: string[]): Promise<Memory> {
