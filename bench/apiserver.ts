@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { asRecord } from '../src/core/kubernetes/objects.ts'
 import { type ControlPlane, startControlPlane } from '../test/helpers/control-plane.ts'
 import { MissingProgramsError } from '../test/helpers/kube-programs.ts'
 import { type Contestant, startFixed, startWebhook } from './contestants.ts'
 import { type Context, fileIn } from './context.ts'
 import { PATCH_FILE } from './fixed-answer.ts'
-import { withoutPaths } from './memory.ts'
-import { number, type Section, spread } from './report.ts'
-import { answerTo, patchIn } from './review.ts'
+import { number, type Section, skipped, spread } from './report.ts'
+import { answerTo, patchIn, podOf } from './review.ts'
 import { configMapText, ruleList } from './rule-lists.ts'
 import { quantile, ratios, spreadOf } from './statistics.ts'
 
+const TITLE = 'Creating Pods through an apiserver'
 const CREATORS = 8
 /** Pods of one round and one namespace, by all creators together. */
 const PODS = 160
@@ -43,15 +42,7 @@ export async function measureApiserver(context: Context): Promise<Section[]> {
     }
   } catch (error) {
     if (!(error instanceof MissingProgramsError)) throw error
-    const reason = `Skipped: ${withoutPaths(error.message)}`
-    return [
-      {
-        title: 'Creating Pods through an apiserver',
-        method: reason,
-        table: { head: ['server'], rows: [] },
-        notes: [],
-      },
-    ]
+    return [skipped(TITLE, error)]
   }
 }
 
@@ -115,18 +106,6 @@ async function isPatched(controlPlane: ControlPlane, namespace: string, pod: obj
     body: pod,
   })
   return metadata.labels?.[PATCHED] !== undefined
-}
-
-/** The Pod of the review as its ReplicaSet would create it: the apiserver adds the rest. */
-function podOf(review: string): object {
-  const { request } = JSON.parse(review) as { request: { object: { metadata: object; spec: object } } }
-  const { metadata, spec } = request.object
-  const { generateName, labels, annotations } = asRecord(metadata) ?? {}
-  const { containers, volumes, tolerations, serviceAccountName } = asRecord(spec) ?? {}
-  return {
-    metadata: { generateName, labels, annotations },
-    spec: { containers, volumes, tolerations, serviceAccountName },
-  }
 }
 
 async function time(
@@ -197,7 +176,7 @@ function section(found: readonly Timings[], { version }: ControlPlane, context: 
     ]
   })
   return {
-    title: 'Creating Pods through an apiserver',
+    title: TITLE,
     method: `Kubernetes ${version}, etcd, webhooks and ${CREATORS} concurrent creators on the same cores; ${roundsOf(context)} interleaved rounds of ${PODS} Pods each. Each webhook is registered for a namespace of its own; both answer with the same patch.`,
     table: { head: ['server', 'p50 ms', 'p99 ms', 'p50 to no webhook', 'p50 to bare'], rows },
     notes: [],

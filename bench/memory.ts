@@ -3,13 +3,14 @@ import { RULES_CONFIGMAP, RULES_NAMESPACE } from '../src/core/names.ts'
 import { DEFAULT_SETTINGS } from '../src/core/settings.ts'
 import { type ControlPlane, startControlPlane } from '../test/helpers/control-plane.ts'
 import { MissingProgramsError } from '../test/helpers/kube-programs.ts'
+import { type Memory, memoryOf } from '../test/helpers/process-memory.ts'
 import { grantWebhookRights } from '../test/helpers/webhook-rights.ts'
 import { isReady, spawnWebhook, type Webhook } from './contestants.ts'
 import { type Context, fileIn } from './context.ts'
 import { CONNECTIONS } from './duel.ts'
 import { Load } from './load.ts'
-import { cpuSeconds, type Memory, memoryOf } from './programs.ts'
-import { number, type Section, verdict } from './report.ts'
+import { cpuSeconds } from './programs.ts'
+import { number, type Section, verdict, withoutPaths } from './report.ts'
 import { configMapText, ruleList } from './rule-lists.ts'
 import { spreadOf } from './statistics.ts'
 
@@ -44,11 +45,6 @@ export async function measureMemory(context: Context): Promise<Section[]> {
     notes.push(`with rules from the cluster: skipped: ${withoutPaths(error.message)}`)
   }
   return [section(found, notes)]
-}
-
-/** What is printed is published; where somebody keeps his programs is not. */
-export function withoutPaths(message: string): string {
-  return message.replaceAll(/(?:^|(?<=\s))\/\S+/g, 'the folder of programs')
 }
 
 async function measureInCluster(context: Context): Promise<Footprint> {

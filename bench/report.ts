@@ -46,3 +46,18 @@ export function spread(values: readonly number[] | Spread, digits = 2): string {
 export function verdict(isMet: boolean, aim: string): string {
   return isMet ? `met (${aim})` : `NOT met (${aim})`
 }
+
+/** What is printed is published; where somebody keeps his programs is not. */
+export function withoutPaths(message: string): string {
+  return message.replaceAll(/(?:^|(?<=\s))\/\S+/g, 'the folder of programs')
+}
+
+/** In place of a part that cannot be measured here. */
+export function skipped(title: string, { message }: Error): Section {
+  return {
+    title,
+    method: `Skipped: ${withoutPaths(message)}`,
+    table: { head: ['server'], rows: [] },
+    notes: [],
+  }
+}

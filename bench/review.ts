@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeReview, encodeReview } from '../src/core/admission/review.ts'
+import { asRecord } from '../src/core/kubernetes/objects.ts'
 import { mutatePod } from '../src/core/pod/mutate.ts'
 import { DEFAULT_SETTINGS } from '../src/core/settings.ts'
 import { RulesState } from '../src/rules/rules-state.ts'
@@ -29,4 +30,22 @@ export function patchIn(answer: string): string {
   if (!response.allowed || response.patch === undefined)
     throw new Error(`not an answer with a patch: ${answer}`)
   return response.patch
+}
+
+interface Metadata {
+  readonly generateName: string
+  readonly labels: object
+  readonly annotations: object
+}
+
+/** The Pod of the review as its ReplicaSet would create it: the apiserver adds the rest. */
+export function podOf(review: string): { readonly metadata: Metadata; readonly spec: object } {
+  const { request } = JSON.parse(review) as { request: { object: { metadata: Metadata; spec: object } } }
+  const { metadata, spec } = request.object
+  const { generateName, labels, annotations } = metadata
+  const { containers, volumes, tolerations, serviceAccountName } = asRecord(spec) ?? {}
+  return {
+    metadata: { generateName, labels, annotations },
+    spec: { containers, volumes, tolerations, serviceAccountName },
+  }
 }

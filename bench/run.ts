@@ -2,13 +2,14 @@
  * usage: npm run bench [-- --only PART,... --rounds N]
  *
  * Measures what the design promises (section "Numbers"), prints tables, and writes bench/results.md when all parts have run.
- * Parts: throughput, rules, memory, startup (the same part), apiserver.
+ * Parts: throughput, rules, memory, startup (the same part), apiserver, helper.
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measureApiserver } from './apiserver.ts'
 import { type Context, prepare } from './context.ts'
+import { measureHelper } from './helper.ts'
 import { describeMachine } from './machine.ts'
 import { measureMemory } from './memory.ts'
 import { renderSection, type Section } from './report.ts'
@@ -22,6 +23,7 @@ const PARTS: ReadonlyMap<string, Part> = new Map([
   ['rules', measureRules],
   ['memory', measureMemory],
   ['apiserver', measureApiserver],
+  ['helper', measureHelper],
 ])
 const DEFAULT_ROUNDS = 15
 const RESULTS = join(import.meta.dirname, 'results.md')

@@ -3,26 +3,12 @@ import t, { type Test } from 'tap'
 import { type ControlPlane, controlPlaneOrSkip } from '../helpers/control-plane.ts'
 import { freePorts } from '../helpers/free-ports.ts'
 import { prepareHelper, REGISTRATIONS } from '../helpers/helper.ts'
-import { holds, startTestWebhook } from '../helpers/webhook.ts'
-import { VnodeProcess } from '../helpers/webhook-process.ts'
+import { leaderOf, leads, leasePath, startHelperProcess } from '../helpers/helper-processes.ts'
+import { startTestWebhook } from '../helpers/webhook.ts'
 
 const NAME = 'leading'
 const LEASE_SECONDS = 3
 const MUTATING = `${REGISTRATIONS}/mutatingwebhookconfigurations/${NAME}`
-const LEASE = `/apis/coordination.k8s.io/v1/namespaces/${NAME}/leases/${NAME}-helper`
-
-const leads = (one: VnodeProcess) =>
-  one.log.findLast(({ msg }) => LEADERSHIP.includes(msg))?.msg === 'leading'
-const LEADERSHIP = ['leading', 'not leading any more']
-
-async function leaderOf(helpers: readonly VnodeProcess[], timeout: number): Promise<VnodeProcess> {
-  await holds(() => helpers.some(leads), timeout).catch(() => {
-    throw new Error(`nobody leads: ${helpers.map(one => one.stdoutText + one.stderrText).join('\n---\n')}`)
-  })
-  const leader = helpers.find(leads)
-  if (leader === undefined) throw new Error('nobody leads')
-  return leader
-}
 
 /** Deletes the registration, and waits until somebody has put it back; how long that took, in seconds. */
 async function timeOfHealing(controlPlane: ControlPlane): Promise<number> {
@@ -39,15 +25,7 @@ if (controlPlane !== undefined) {
   const [port = 0] = await freePorts(1)
   const kubeconfig = await prepareHelper({ controlPlane, name: NAME })
   const start = (t: Test) =>
-    new VnodeProcess(t, {
-      command: 'helper',
-      args: [
-        ...['--kubeconfig', kubeconfig, '--webhook-url', `https://127.0.0.1:${port}`],
-        ...['--lease-duration', `${LEASE_SECONDS}s`, '--renew-deadline', '2s', '--retry-period', '300ms'],
-        ...['--host', '127.0.0.1', '--ops-port', '0', '--log-level', 'debug'],
-      ],
-      env: { VNODE_INSTALL_NAMESPACE: NAME, VNODE_NAME: NAME },
-    })
+    startHelperProcess(t, { name: NAME, kubeconfig, webhookPort: port, args: ['--log-level', 'debug'] })
   const settings = { installNamespace: NAME }
   const webhook = await startTestWebhook(t, { controlPlane, port, certSecret: `${NAME}-tls`, settings })
 
@@ -87,7 +65,7 @@ if (controlPlane !== undefined) {
     t.match(first.log.at(-1), { msg: 'stopped' })
     other.signal('SIGTERM')
     await other.exited
-    t.match(await controlPlane.ask(`GET`, LEASE), { spec: { holderIdentity: '' } })
+    t.match(await controlPlane.ask('GET', leasePath(NAME)), { spec: { holderIdentity: '' } })
   })
 
   t.test('a leader that was paused for longer than its Lease finds out, and stands by', async t => {
