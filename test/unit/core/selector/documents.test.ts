@@ -283,7 +283,7 @@ const placed = new Map<string, [marked: string, problems: string[]]>([
   [
     'of a Selector without a name',
     [
-      SELECTOR.replace('{name: web}', '‸{}'),
+      SELECTOR.replace('metadata: {name: web}', '‸metadata: {}'),
       ['error rule "(no name)": metadata.name: A Selector has a name.'],
     ],
   ],
