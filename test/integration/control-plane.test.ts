@@ -93,7 +93,10 @@ if (controlPlane !== undefined) {
 
   t.test('a paused apiserver is silent', async t => {
     controlPlane.pauseApiserver()
-    await t.rejects(controlPlane.request('GET', '/version', { timeout: 200 }), { name: 'AbortError' })
+    const ask = () => controlPlane.request('GET', '/version', { timeout: 200 })
+    // A thread that runs while the signal is on its way may give one more answer.
+    await ask().catch(() => undefined)
+    await t.rejects(ask(), { name: 'AbortError' })
     controlPlane.resumeApiserver()
     t.equal((await controlPlane.request('GET', '/version')).status, 200)
   })
