@@ -89,10 +89,11 @@ export async function changeDaemonSet(
     const planned = plan(before)
     if (planned.kind === 'leave') return { ...planned, before }
     const { patch } = planned
-    const after = await send(client, path, { patch, isDryRun })
+    const after = await send(client, path, { patch, before, isDryRun })
     return after === undefined ? undefined : ({ kind: 'changed', patch, before, after } as const)
   })
-  if (change.kind === 'changed' && !isDryRun) await disown(client, ref, change.after)
+  if (change.kind !== 'absent' && !isDryRun)
+    await disown(client, ref, change.kind === 'changed' ? change.after : change.before)
   return change
 }
 
@@ -113,7 +114,8 @@ async function persist<T>(
 
 /**
  * Gives up the ownership of what was written, which a fence by admission does not have either: terms are one field, and whoever applies his
- * own by server-side apply (Helm 4 does) would otherwise be refused for ever, whatever he came to change.
+ * own by server-side apply (Helm 4 does) would otherwise be refused for ever, whatever he came to change. One that is left as it is may have
+ * it from an earlier run that was cut off.
  */
 async function disown(
   client: Pick<KubeClient, 'request'>,
@@ -123,9 +125,10 @@ async function disown(
   const path = resourcePath({ group: 'apps', version: 'v1', plural: 'daemonsets', ...ref })
   let current: DaemonSetFacts | undefined = changed
   await persist(ref, async () => {
-    const patch = current === undefined ? undefined : disowning(current)
-    if (patch === undefined) return true
-    const after = await send(client, path, { patch, isDryRun: false })
+    const before = current
+    const patch = before === undefined ? undefined : disowning(before)
+    if (before === undefined || patch === undefined) return true
+    const after = await send(client, path, { patch, before, isDryRun: false })
     if (after === undefined) current = await readDaemonSet(client, path)
     return after === undefined ? undefined : true
   })
@@ -154,11 +157,18 @@ async function readDaemonSet(
   return found === undefined ? undefined : daemonSetFacts(found)
 }
 
+interface Sending {
+  readonly patch: readonly Operation[]
+  /** What the patch was made for. */
+  readonly before: DaemonSetFacts
+  readonly isDryRun: boolean
+}
+
 /** Undefined where the DaemonSet is another, or no more, by now. */
 async function send(
   client: Pick<KubeClient, 'request'>,
   path: string,
-  { patch, isDryRun }: { readonly patch: readonly Operation[]; readonly isDryRun: boolean },
+  { patch, before, isDryRun }: Sending,
 ): Promise<DaemonSetFacts | undefined> {
   try {
     const answer = await client.request<unknown>({
@@ -171,6 +181,13 @@ async function send(
     return daemonSetFacts(answer)
   } catch (error) {
     if (isStatus(error, 409) || isStatus(error, 404)) return undefined
+    // A patch that does not apply to what the DaemonSet has become is a 422, before any look at the version.
+    if (isStatus(error, 422) && versionOf(await readDaemonSet(client, path)) !== versionOf(before))
+      return undefined
     throw error
   }
+}
+
+function versionOf(daemonSet: DaemonSetFacts | undefined): unknown {
+  return asRecord(daemonSet?.object.metadata)?.resourceVersion
 }
