@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Operation } from 'fast-json-patch'
 import { type DaemonSetFacts, daemonSetFacts } from '../core/daemonset/daemon-set.ts'
-import type { DaemonSetPlan } from '../core/daemonset/plan.ts'
+import type { DaemonSetPlan, PlannedChange } from '../core/daemonset/plan.ts'
 import { VnodeError } from '../core/errors.ts'
 import { asArray, asRecord, asRecords, asString } from '../core/kubernetes/objects.ts'
 import { FIELD_MANAGER, VNODE_TYPE_LABEL, VNODE_TYPE_VALUE } from '../core/names.ts'
@@ -57,6 +57,7 @@ export type DaemonSetChange =
   | {
       readonly kind: 'changed'
       readonly patch: readonly Operation[]
+      readonly notes: PlannedChange['notes']
       readonly before: DaemonSetFacts
       /** As the API server has it, or would have it. */
       readonly after: DaemonSetFacts
@@ -88,9 +89,9 @@ export async function changeDaemonSet(
     if (before === undefined) return { kind: 'absent' } as const
     const planned = plan(before)
     if (planned.kind === 'leave') return { ...planned, before }
-    const { patch } = planned
+    const { patch, notes } = planned
     const after = await send(client, path, { patch, before, isDryRun })
-    return after === undefined ? undefined : ({ kind: 'changed', patch, before, after } as const)
+    return after === undefined ? undefined : ({ kind: 'changed', patch, notes, before, after } as const)
   })
   if (change.kind !== 'absent' && !isDryRun)
     await disown(client, ref, change.kind === 'changed' ? change.after : change.before)

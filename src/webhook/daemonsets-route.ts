@@ -29,7 +29,7 @@ export function daemonSetReviewer(options: DaemonSetsRouteOptions): Reviewer {
     try {
       const admission = admit({ operation, namespace, object, oldObject }, state.environment)
       const { outcome, reason } = admission
-      if (outcome === 'patched') log.info(subjectOf(request), 'DaemonSet fenced')
+      if (outcome === 'patched') log.info({ ...subjectOf(request), reason }, 'DaemonSet fenced')
       else if (isVerbose) log.debug({ ...subjectOf(request), reason }, 'DaemonSet left as it is')
       return { answer: answerOf(admission), outcome }
     } catch (error) {

@@ -1,7 +1,8 @@
 /** What becomes of the fence when a DaemonSet is edited, and how many ControllerRevisions that makes: never more than the edit itself. */
 import t, { type Test } from 'tap'
+import { runVnode } from '../helpers/cli.ts'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
-import { Daemons, EVERYTHING, FENCE_KEY, required } from '../helpers/daemons.ts'
+import { Daemons, EVERYTHING, FENCE, FENCE_KEY, required } from '../helpers/daemons.ts'
 import { makeDaemonSet } from '../helpers/pods.ts'
 import { registerWebhook } from '../helpers/registration.ts'
 import { startRealNode, startVnode } from '../helpers/vnode.ts'
@@ -126,6 +127,38 @@ if (controlPlane !== undefined) {
     const again = await counted(t, daemons, 'undo between revisions with the fence', undo)
     t.match(await image(), /app:1/)
     t.strictSame([again.nodes, again.added], [REAL, 0])
+  })
+
+  t.test('rollout undo between revisions with other terms, and the fence taken away after it', async t => {
+    const OTHER = { matchExpressions: [{ key: 'example.com/other', operator: 'Exists' }] }
+    const affinities = { fewer: required(LINUX), more: required(LINUX, OTHER) }
+    const unfence = (daemons: Daemons) =>
+      runVnode(['daemonsets', 'unfence', `${daemons.namespace}/app`], {
+        env: { KUBECONFIG: controlPlane.kubeconfigPath },
+      })
+    const affinityOf = async (daemons: Daemons) => (await daemons.get()).spec.template.spec.affinity
+    await register(t)
+    const undone = async (first: keyof typeof affinities, second: keyof typeof affinities) => {
+      const daemons = new Daemons(controlPlane, await controlPlane.namespace(t))
+      for (const shape of [first, second]) {
+        await kubectl(daemons, ['apply', '-f', '-'], JSON.stringify(manifest('1', affinities[shape])))
+        t.strictSame(await daemons.nodes(), REAL)
+      }
+      await kubectl(daemons, ['rollout', 'undo', 'daemonset/app'])
+      t.strictSame(await daemons.nodes(), REAL)
+      return daemons
+    }
+    const fewer = await undone('fewer', 'more')
+    t.equal(await fenced(fewer), '{"by":"admission","terms":[0]}')
+    t.match(await unfence(fewer), { status: 0, stdout: /: unfenced\n/ })
+    t.strictSame(await affinityOf(fewer), affinities.fewer)
+    t.equal((await fewer.get()).metadata.labels?.[FENCE_KEY], 'off')
+    const more = await undone('more', 'fewer')
+    const { status, stdout } = await unfence(more)
+    t.equal(status, 0)
+    t.match(stdout, 'still keeps off VNodes in term 1, by an expression that is not recorded as ours')
+    t.match(await affinityOf(more), required(LINUX, { matchExpressions: [{}, FENCE] }))
+    t.strictSame(await more.nodes(), BOTH)
   })
 
   t.test('a replacement without fence and record, as kubeadm upgrade makes it', async t => {

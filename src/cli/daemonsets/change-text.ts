@@ -25,17 +25,17 @@ export function changeText(change: DaemonSetChange, context: ChangeContext): str
   if (change.kind === 'absent') return `${title}: absent\n`
   if (change.kind === 'leave')
     return `${title}: left as it is: ${plainText(change.reason)}\n${nextOf(change.code, context)}`
-  const { before, after } = change
+  const { before, after, notes } = change
   const diff = renderDiff(shown(before), shown(after), painter(hasColor))
   const done = isDryRun ? `would be ${verb}d; nothing was changed` : `${verb}d`
-  return `${title}: ${done}\n${diff}${restartWarning(after, context)}${managerNote(after)}\n`
+  return `${title}: ${done}\n${diff}${restartWarning(after, context)}${notes.map(note => `${note}\n`).join('')}${managerNote(after)}\n`
 }
 
 /** Fields are only ever added to this shape. */
 export function changeJson(change: DaemonSetChange, { ref, verb, isDryRun }: ChangeContext): object {
   if (change.kind === 'absent') return { ...ref, outcome: 'absent', isDryRun }
   if (change.kind === 'leave') return { ...ref, outcome: change.code, reason: change.reason, isDryRun }
-  return { ...ref, outcome: `${verb}d`, isDryRun, patch: change.patch }
+  return { ...ref, outcome: `${verb}d`, isDryRun, patch: change.patch, notes: change.notes }
 }
 
 function nextOf(code: LeftCode, { ref, verb }: ChangeContext): string {

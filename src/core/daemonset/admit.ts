@@ -5,9 +5,9 @@ import { asRecord } from '../kubernetes/objects.ts'
 import { FENCE_OFF, LABEL_FENCE } from '../names.ts'
 import type { AddOperation } from '../pod/patch.ts'
 import type { Environment } from '../pod/placement.ts'
-import { checkFence } from './check-fence.ts'
+import { applyOperations, checkFence } from './check-fence.ts'
 import { type DaemonSetFacts, daemonSetFacts, templateOf } from './daemon-set.ts'
-import { fenceDaemonSet } from './fence.ts'
+import { fenceDaemonSet, recordRenewal } from './fence.ts'
 import { type Landing, landingOf } from './landing.ts'
 
 export interface DaemonSetEdit {
@@ -46,8 +46,9 @@ export function admitDaemonSet(edit: DaemonSetEdit, environment: Environment): D
   const skip = skipReason(edit, daemonSet, environment)
   if (skip !== undefined) return { outcome: 'skipped', reason: skip, patch: [], result: daemonSet }
   const { code, reason } = landingOf(daemonSet.pod, environment)
-  if (code !== 'lands') return { outcome: OUTCOMES[code], reason, patch: [], result: daemonSet }
   const before = edit.operation === 'UPDATE' ? daemonSetFacts(edit.oldObject) : undefined
+  if (code === 'fenced' && before !== undefined) return keepRecord(daemonSet, before, reason)
+  if (code !== 'lands') return { outcome: OUTCOMES[code], reason, patch: [], result: daemonSet }
   const fenced = fenceDaemonSet(daemonSet, { by: 'admission', before })
   return {
     outcome: 'patched',
@@ -55,6 +56,14 @@ export function admitDaemonSet(edit: DaemonSetEdit, environment: Environment): D
     patch: fenced.patch,
     result: checkFence(daemonSet, fenced, environment),
   }
+}
+
+/** Whoever takes the fence away goes by the record, which an undo leaves as it is. */
+function keepRecord(daemonSet: DaemonSetFacts, before: DaemonSetFacts, reason: string): DaemonSetAdmission {
+  const patch = recordRenewal(daemonSet, before)
+  if (patch.length === 0) return { outcome: OUTCOMES.fenced, reason, patch, result: daemonSet }
+  const result = daemonSetFacts(applyOperations(daemonSet.object, patch))
+  return { outcome: 'patched', reason: `${reason}; its record follows the terms`, patch, result }
 }
 
 function skipReason(

@@ -11,7 +11,7 @@ export type FencedBy = 'admission' | 'command'
 
 export interface FenceRecord {
   readonly by: FencedBy
-  /** Indexes of the terms that the expression was added to; rising. */
+  /** Indexes of the terms that the expression was added to; rising. None where an edit has left nothing of ours. */
   readonly terms: readonly number[]
   /** The outermost parent of the terms that was made for it, which goes again with its last member. */
   readonly created?: 'affinity' | 'nodeAffinity'

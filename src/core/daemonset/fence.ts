@@ -37,6 +37,13 @@ function keepsOff({ key, operator, values }: NodeRequirement): boolean {
   return key === VNODE_TYPE_LABEL && operator === 'NotIn' && values.includes(VNODE_TYPE_VALUE)
 }
 
+/** Indexes of the terms that have the expression, ours or another like it. */
+export function fencedTerms({ requiredTerms = [] }: PodFacts): readonly number[] {
+  return requiredTerms.flatMap((term, index) =>
+    requirementsOf(term.matchExpressions).some(keepsOff) ? [index] : [],
+  )
+}
+
 /** Where in the term the expression is that we would add, letter for letter; -1 where it is not. */
 export function indexOfFence(term: unknown): number {
   const { matchExpressions } = asRecord(term) ?? {}
@@ -136,18 +143,34 @@ function unexpected(path: string, wanted: string): VnodeError {
 function carriedOf(
   { pod: { requiredTerms = [] } }: DaemonSetFacts,
   before: DaemonSetFacts,
-): Pick<FenceRecord, 'terms' | 'created'> | undefined {
+): FenceRecord | undefined {
   const record = recordOf(before)
   const stored = before.pod.requiredTerms ?? []
   if (record === undefined) return undefined
   const ours = record.terms.flatMap(index => stored[index] ?? [])
-  const terms = requiredTerms.flatMap((term, index) => {
-    const isOurs =
-      ours.some(one => isSameJson(one, term)) ||
-      (record.terms.includes(index) && stored.length === requiredTerms.length)
-    return isOurs && indexOfFence(term) >= 0 ? [index] : []
-  })
+  const has = (terms: readonly unknown[], one: unknown) => terms.some(other => isSameJson(other, one))
+  /** In its place, and neither is found elsewhere: no term of ours that has moved, and no other's that has. */
+  const isEdited = (term: unknown, index: number) =>
+    record.terms.includes(index) &&
+    stored.length === requiredTerms.length &&
+    !has(stored, term) &&
+    !has(requiredTerms, stored[index])
+  const terms = requiredTerms.flatMap((term, index) =>
+    indexOfFence(term) >= 0 && (has(ours, term) || isEdited(term, index)) ? [index] : [],
+  )
   return terms.length === 0 ? undefined : { ...record, terms }
+}
+
+/**
+ * What lets the record follow an edit that keeps the fence and moves terms about, as an undo does; nothing where it says so already, or is
+ * the edit's own. With no term of ours left it names none: an `add` takes nothing away.
+ */
+export function recordRenewal(daemonSet: DaemonSetFacts, before: DaemonSetFacts): readonly AddOperation[] {
+  const record = recordOf(before)
+  const isOwn = daemonSet.annotations.get(ANNOTATION_FENCE) !== before.annotations.get(ANNOTATION_FENCE)
+  if (record === undefined || isOwn) return []
+  const renewed = carriedOf(daemonSet, before) ?? { by: record.by, terms: [] }
+  return isSameJson(renewed, record) ? [] : recordAdds(daemonSet, renderRecord(renewed))
 }
 
 function recordAdds({ object, annotations }: DaemonSetFacts, text: string): AddOperation[] {

@@ -5,20 +5,24 @@ import { FENCE_OFF, LABEL_FENCE } from '../names.ts'
 import type { Environment } from '../pod/placement.ts'
 import { applyOperations, checkFence } from './check-fence.ts'
 import { type DaemonSetFacts, daemonSetFacts } from './daemon-set.ts'
-import { fenceDaemonSet } from './fence.ts'
+import { fenceDaemonSet, fencedTerms } from './fence.ts'
 import { type Landing, landingOf } from './landing.ts'
 import { unfenceDaemonSet } from './unfence.ts'
 
 export type LeftCode = Exclude<Landing['code'], 'lands'> | 'opted-out' | 'not-ours' | 'record-mismatch'
 
+export interface PlannedChange {
+  readonly kind: 'change'
+  /** Fails with 409 if the DaemonSet is another by then, or with 422 where it does not apply to what that has become. */
+  readonly patch: readonly Operation[]
+  readonly result: DaemonSetFacts
+  /** Sentences about what the change does not do, for whoever asked for it. */
+  readonly notes: readonly string[]
+}
+
 export type DaemonSetPlan =
   | { readonly kind: 'leave'; readonly code: LeftCode; readonly reason: string }
-  | {
-      readonly kind: 'change'
-      /** Fails with 409 if the DaemonSet is another by then. */
-      readonly patch: readonly Operation[]
-      readonly result: DaemonSetFacts
-    }
+  | PlannedChange
 
 export interface FencePlanOptions {
   readonly environment: Environment
@@ -54,7 +58,17 @@ export function planUnfence(daemonSet: DaemonSetFacts): DaemonSetPlan {
       `its record names term ${terms}, which has no such expression any more: take it away by hand`,
     )
   }
-  return change(daemonSet, [...undone.patch, optOut(daemonSet)])
+  const changed = change(daemonSet, [...undone.patch, optOut(daemonSet)])
+  return { ...changed, notes: keptNotes(changed.result) }
+}
+
+function keptNotes({ pod }: DaemonSetFacts): readonly string[] {
+  const terms = fencedTerms(pod)
+  if (terms.length === 0) return []
+  const keeper = 'an expression that is not recorded as ours'
+  return [
+    `Its required node affinity still keeps off VNodes in term ${terms.join(', ')}, by ${keeper}: if nobody wrote it, take it away by hand.`,
+  ]
 }
 
 const LABEL_PATH = `/metadata/labels/${jsonPatch.escapePathComponent(LABEL_FENCE)}`
@@ -70,11 +84,12 @@ function leave(code: LeftCode, reason: string): DaemonSetPlan {
   return { kind: 'leave', code, reason }
 }
 
-function change(daemonSet: DaemonSetFacts, operations: readonly Operation[]): DaemonSetPlan {
+function change(daemonSet: DaemonSetFacts, operations: readonly Operation[]): PlannedChange {
   const version = asString(asRecord(daemonSet.object.metadata)?.resourceVersion)
   const patch: Operation[] = [
     { op: 'replace', path: '/metadata/resourceVersion', value: version },
     ...operations,
   ]
-  return { kind: 'change', patch, result: daemonSetFacts(applyOperations(daemonSet.object, operations)) }
+  const result = daemonSetFacts(applyOperations(daemonSet.object, operations))
+  return { kind: 'change', patch, result, notes: [] }
 }

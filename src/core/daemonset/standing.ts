@@ -21,12 +21,13 @@ export function standingOf(daemonSet: DaemonSetFacts, environment: Environment):
   const { namespace, name, isOptedOut, pod } = daemonSet
   const landing = landingOf(pod, environment)
   const manager = managerOf(daemonSet)
+  const record = recordOf(daemonSet)
   return {
     namespace,
     name,
     landing,
     toleratesVnode: landing.code !== 'not-tolerated',
-    ...(isFenced(pod) ? { fencedBy: recordOf(daemonSet)?.by ?? 'author' } : {}),
+    ...(isFenced(pod) ? { fencedBy: record?.terms.length ? record.by : 'author' } : {}),
     isOptedOut,
     ...(manager === undefined ? {} : { manager }),
   }

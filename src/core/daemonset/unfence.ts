@@ -7,12 +7,12 @@ import { type FenceRecord, recordOf } from './fence-record.ts'
 
 export type Unfenced =
   | { readonly code: 'not-ours' }
-  /** The record says so of terms that have no such expression any more. */
+  /** The record says so of terms none of which has such an expression any more. */
   | { readonly code: 'record-mismatch'; readonly terms: readonly number[] }
   | { readonly code: 'unfenced'; readonly patch: readonly Operation[]; readonly record: FenceRecord }
 
 /**
- * The operations that undo what the record says, which is the DaemonSet's own unless another one is given. Each `remove` of an expression
+ * The operations that undo what the record says, which is the DaemonSet's own unless another one is given, as far as it is still there. Each `remove` of an expression
  * comes after a `test` for exactly it. Parents that were made for it go with their last member; those that the author has filled since,
  * stay. The annotation with the record goes last; it is none of them where the record is given.
  */
@@ -20,9 +20,9 @@ export function unfenceDaemonSet(daemonSet: DaemonSetFacts, given?: FenceRecord)
   const record = given ?? recordOf(daemonSet)
   if (record === undefined || record.terms.length === 0) return { code: 'not-ours' }
   const terms = asArray(valueAt(daemonSet.object, TERMS_PATH))
-  const missing = record.terms.filter(index => indexOfFence(terms[index]) < 0)
-  if (missing.length > 0) return { code: 'record-mismatch', terms: missing }
-  const undone = removals(daemonSet, record, terms)
+  const there = record.terms.filter(index => indexOfFence(terms[index]) >= 0)
+  if (there.length === 0) return { code: 'record-mismatch', terms: record.terms }
+  const undone = removals(daemonSet, { ...record, terms: there }, terms)
   const patch = given === undefined ? [...undone, remove(RECORD_PATH)] : undone
   return { code: 'unfenced', patch, record }
 }

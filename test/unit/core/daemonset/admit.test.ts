@@ -2,6 +2,7 @@ import t from 'tap'
 import { admitDaemonSet, type DaemonSetEdit } from '../../../../src/core/daemonset/admit.ts'
 import { applyOperations } from '../../../../src/core/daemonset/check-fence.ts'
 import { type DaemonSetFacts, daemonSetFacts } from '../../../../src/core/daemonset/daemon-set.ts'
+import { standingOf } from '../../../../src/core/daemonset/standing.ts'
 import { unfenceDaemonSet } from '../../../../src/core/daemonset/unfence.ts'
 import { asRecord } from '../../../../src/core/kubernetes/objects.ts'
 import { makeEnvironment, makeVnode } from '../../../helpers/environments.ts'
@@ -100,6 +101,63 @@ t.test('the record survives an edit that moves the terms about', async t => {
     environment,
   )
   t.strictSame(unfenced(result), make(terms('c', 'a', 'b')).spec)
+})
+
+t.test('the record follows an edit that keeps the fence', async t => {
+  const FENCE = { key: 'type', operator: 'NotIn', values: ['virtual-kubelet'] }
+  const term = (key: string, isFenced: boolean) => ({
+    matchExpressions: [{ key, operator: 'DoesNotExist' }, ...(isFenced ? [FENCE] : [])],
+  })
+  const [a, b, ours, second] = [term('a', false), term('b', false), term('a', true), term('b', true)]
+  const authors = term('c', true)
+  const make = (nodeSelectorTerms: object[], record?: object) => {
+    const annotations = record && { 'vnode-profile.io/fence': JSON.stringify(record) }
+    const required = { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } }
+    const pod = { spec: { ...EVERYTHING, affinity: { nodeAffinity: required } } }
+    return makeDaemonSet({ ...(annotations && { annotations }), pod })
+  }
+  const by = 'command'
+  const cases: Record<string, { stored: object[]; terms: number[]; edited: object[]; left: object[] }> = {
+    'an undo to fewer terms': { stored: [ours, second], terms: [0, 1], edited: [ours], left: [a] },
+    'and to others of them': { stored: [ours, second], terms: [0, 1], edited: [second], left: [b] },
+    "one of the author's before ours": {
+      stored: [ours],
+      terms: [0],
+      edited: [authors, ours],
+      left: [authors, a],
+    },
+    'both change places': {
+      stored: [ours, authors],
+      terms: [0],
+      edited: [authors, ours],
+      left: [authors, a],
+    },
+    'ours is edited in its place': {
+      stored: [ours, authors],
+      terms: [0],
+      edited: [second, authors],
+      left: [b, authors],
+    },
+  }
+  for (const [name, { stored, terms, edited, left }] of Object.entries(cases)) {
+    const record = { by, terms }
+    const before = make(stored, record)
+    const object = make(edited, record)
+    const { outcome, patch, result } = update(before, object)
+    const isMoved = name !== 'ours is edited in its place'
+    t.equal(outcome, isMoved ? 'patched' : 'unchanged', name)
+    t.strictSame(specOf(result.object), specOf(object), 'the template stays')
+    t.strictSame(unfenced(result), make(left).spec, name)
+    t.equal(update(before, result.object).patch.length, 0, 'a second pass adds nothing')
+    if (isMoved) t.match(patch, [{ op: 'add', path: '/metadata/annotations/vnode-profile.io~1fence' }])
+  }
+  const record = { by, terms: [0] }
+  const gone = update(make([ours], record), make([authors, second], record)).result
+  t.strictSame(unfenceDaemonSet(gone), { code: 'not-ours' }, 'nothing of ours is left')
+  t.equal(standingOf(gone, ENVIRONMENT).fencedBy, 'author')
+  const commanded = update(make([ours, b], record), make([ours, second], { by, terms: [0, 1] }))
+  t.strictSame([commanded.outcome, commanded.patch], ['unchanged', []], 'a record of the edit itself stays')
+  t.equal(update(make([ours], record), make([second])).outcome, 'unchanged', 'nor is one made again')
 })
 
 t.test('five thousand DaemonSets of any kind', async t => {

@@ -58,6 +58,28 @@ t.test('what is left as it is', async t => {
   t.match(planUnfence(forged), { code: 'record-mismatch', reason: /names term 0, which has no such/ })
 })
 
+t.test('what still keeps off VNodes is named when ours is gone', async t => {
+  const FENCE = { key: 'type', operator: 'NotIn', values: ['virtual-kubelet'] }
+  const term = (key: string) => ({ matchExpressions: [{ key, operator: 'Exists' }, FENCE] })
+  const unfenced = (terms: number[]) => {
+    const nodeSelectorTerms = [term('a'), { matchExpressions: [FENCE] }, term('b')]
+    const required = { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } }
+    return changed(
+      planUnfence(
+        facts({
+          annotations: { [KEY]: JSON.stringify({ by: 'command', terms }) },
+          pod: { spec: { ...pod.spec, affinity: { nodeAffinity: required } } },
+        }),
+      ),
+    ).notes
+  }
+  t.match(unfenced([0, 1]), [
+    /still keeps off VNodes in term 1, by an expression that is not recorded as ours/,
+  ])
+  t.strictSame(unfenced([0, 1, 2]), [])
+  t.strictSame(unfenced([0, 1, 2, 3]), [])
+})
+
 t.test('how it stands', async t => {
   const { result } = changed(planFence(facts(), { environment }))
   t.match(standingOf(result, environment), {

@@ -71,12 +71,22 @@ t.test('a DaemonSet without a record is left alone', async t => {
   t.strictSame(unfence(affinity, { terms: [] }), { code: 'not-ours' })
 })
 
-t.test('a record that does not fit is not followed', async t => {
-  const record = { terms: [0, 1, 2] }
-  const looser = { ...FENCE, values: ['virtual-kubelet', 'edge'] }
+t.test('of a record that fits in part, that part is followed', async t => {
+  const record = { terms: [0, 1, 2], created: 'affinity' }
+  const looser = { matchExpressions: [{ ...FENCE, values: ['virtual-kubelet', 'edge'] }] }
   t.strictSame(
-    unfence({ nodeAffinity: terms({ matchExpressions: [FENCE] }, { matchExpressions: [looser] }) }, record),
-    { code: 'record-mismatch', terms: [1, 2] },
+    unfence({ nodeAffinity: terms({ matchExpressions: [A, FENCE] }, looser) }, record),
+    { nodeAffinity: terms({ matchExpressions: [A] }, looser) },
+    'only what is there letter for letter is taken away',
   )
-  t.strictSame(unfence({}, record), { code: 'record-mismatch', terms: [0, 1, 2] })
+  t.strictSame(unfence({ nodeAffinity: terms({ matchExpressions: [FENCE] }) }, record), undefined)
+})
+
+t.test('a record that does not fit is not followed', async t => {
+  const record = { terms: [0, 1] }
+  t.strictSame(unfence({ nodeAffinity: terms({ matchExpressions: [A] }) }, record), {
+    code: 'record-mismatch',
+    terms: [0, 1],
+  })
+  t.strictSame(unfence({}, record), { code: 'record-mismatch', terms: [0, 1] })
 })
