@@ -258,5 +258,10 @@ if (controlPlane !== undefined) {
     const label = await controlPlane.kubectl(['-n', daemons.namespace, 'label', 'daemonset/app', 'a=b'])
     t.match(label, { code: 0 })
     t.strictSame(await daemons.nodes(), REAL)
+    const input = JSON.stringify(made)
+    t.match(await controlPlane.kubectl(['-n', daemons.namespace, 'replace', '-f', '-'], { input }), {
+      code: 0,
+    })
+    t.equal((await daemons.get()).metadata.annotations?.[FENCE_KEY], '{"by":"command","terms":[0]}')
   })
 }

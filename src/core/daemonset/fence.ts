@@ -75,7 +75,13 @@ export function fenceDaemonSet(daemonSet: DaemonSetFacts, { by, before }: FenceO
   const outermost = created ?? carried?.created
   const all = [...new Set([...(carried?.terms ?? []), ...terms])].sort((a, b) => a - b)
   const added: FenceRecord = { by, terms, ...(created === undefined ? {} : { created }) }
-  const record: FenceRecord = { by, terms: all, ...(outermost === undefined ? {} : { created: outermost }) }
+  // Admission that puts it up again keeps what somebody asked for by hand.
+  const first = before !== undefined && carriedOf(before, before)?.by === 'command' ? 'command' : by
+  const record: FenceRecord = {
+    by: first,
+    terms: all,
+    ...(outermost === undefined ? {} : { created: outermost }),
+  }
   if (adds.length === 0) return { patch: [], record, added }
   return { patch: [...adds, ...recordAdds(daemonSet, renderRecord(record))], record, added }
 }

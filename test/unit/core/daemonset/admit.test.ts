@@ -2,6 +2,8 @@ import t from 'tap'
 import { admitDaemonSet, type DaemonSetEdit } from '../../../../src/core/daemonset/admit.ts'
 import { applyOperations } from '../../../../src/core/daemonset/check-fence.ts'
 import { type DaemonSetFacts, daemonSetFacts } from '../../../../src/core/daemonset/daemon-set.ts'
+import { recordOf } from '../../../../src/core/daemonset/fence-record.ts'
+import { planFence } from '../../../../src/core/daemonset/plan.ts'
 import { standingOf } from '../../../../src/core/daemonset/standing.ts'
 import { unfenceDaemonSet } from '../../../../src/core/daemonset/unfence.ts'
 import { asRecord } from '../../../../src/core/kubernetes/objects.ts'
@@ -74,6 +76,16 @@ t.test('update', async t => {
     'the opt-out goes: that alone restarts nothing',
   )
   t.throws(() => admit({ operation: 'UPDATE' }), { code: 'BAD_REVIEW' })
+})
+
+t.test("a command's fence stays one when admission puts it up again", async t => {
+  const by = (oldObject: object) => recordOf(update(oldObject, daemon('2')).result)?.by
+  const asked = planFence(daemonSetFacts(daemon()), { environment: ENVIRONMENT })
+  if (asked.kind !== 'change') throw new Error(asked.reason)
+  t.equal(by(asked.result.object), 'command')
+  t.equal(by(admit({}).result.object), 'admission')
+  const { metadata } = asked.result.object
+  t.equal(by({ ...daemon(), metadata }), 'admission', 'the record is outdated: there was no fence')
 })
 
 t.test('the record survives an edit that moves the terms about', async t => {

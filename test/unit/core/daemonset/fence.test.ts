@@ -163,12 +163,12 @@ t.test('an edit of a fenced DaemonSet', async t => {
     fenceDaemonSet(facts(terms(...nodeSelectorTerms)), { by: 'admission', before }).record
   t.strictSame(
     recorded(stored({ terms: [0] }, { matchExpressions: [A, FENCE] }), { matchExpressions: [A] }),
-    { by: 'admission', terms: [0] },
+    { by: 'command', terms: [0] },
     'that takes it away',
   )
   t.strictSame(
     recorded(stored({ terms: [0] }, { matchExpressions: [A, FENCE] }), B, { matchExpressions: [A, FENCE] }),
-    { by: 'admission', terms: [0, 1] },
+    { by: 'command', terms: [0, 1] },
     'that moves a term of ours',
   )
   t.strictSame(
@@ -177,7 +177,7 @@ t.test('an edit of a fenced DaemonSet', async t => {
       { matchExpressions: [A, FENCE] },
       B,
     ),
-    { by: 'admission', terms: [1] },
+    { by: 'command', terms: [1] },
     "that keeps the author's",
   )
   t.strictSame(
@@ -186,7 +186,7 @@ t.test('an edit of a fenced DaemonSet', async t => {
       { matchExpressions: [FENCE] },
       B,
     ),
-    { by: 'admission', terms: [0, 1], created: 'affinity' },
+    { by: 'command', terms: [0, 1], created: 'affinity' },
     'that adds a term to what we made',
   )
 })
