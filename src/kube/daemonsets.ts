@@ -54,14 +54,12 @@ export async function countDaemonPods(
 export type DaemonSetChange =
   | { readonly kind: 'absent' }
   | (Extract<DaemonSetPlan, { kind: 'leave' }> & { readonly before: DaemonSetFacts })
-  | {
+  | (Pick<PlannedChange, 'outcome' | 'patch' | 'notes'> & {
       readonly kind: 'changed'
-      readonly patch: readonly Operation[]
-      readonly notes: PlannedChange['notes']
       readonly before: DaemonSetFacts
       /** As the API server has it, or would have it. */
       readonly after: DaemonSetFacts
-    }
+    })
 
 export interface ChangeOptions {
   readonly plan: (daemonSet: DaemonSetFacts) => DaemonSetPlan
@@ -89,9 +87,11 @@ export async function changeDaemonSet(
     if (before === undefined) return { kind: 'absent' } as const
     const planned = plan(before)
     if (planned.kind === 'leave') return { ...planned, before }
-    const { patch, notes } = planned
+    const { outcome, patch, notes } = planned
     const after = await send(client, path, { patch, before, isDryRun })
-    return after === undefined ? undefined : ({ kind: 'changed', patch, notes, before, after } as const)
+    return after === undefined
+      ? undefined
+      : ({ kind: 'changed', outcome, patch, notes, before, after } as const)
   })
   if (change.kind !== 'absent' && !isDryRun)
     await disown(client, ref, change.kind === 'changed' ? change.after : change.before)

@@ -166,6 +166,33 @@ if (controlPlane !== undefined) {
     t.match(JSON.parse(unfenced.stdout), [{ name: 'app', outcome: 'unfenced', isDryRun: false }])
   })
 
+  t.test('opting in again what its author keeps off by now', async t => {
+    const daemons = await open(t)
+    const labels = { [FENCE_KEY]: 'off' }
+    await daemons.make(daemon('app', required({ matchExpressions: [FENCE] }), { labels }))
+    const ref = `${daemons.namespace}/app`
+    const { stdout } = await vnodeCli('fence', ref, '--opt-in', '--dry-run')
+    t.match(stdout, `DaemonSet ${ref}: would be opted in; nothing was changed\n`)
+    t.match(JSON.parse((await vnodeCli('fence', '--all', '-n', daemons.namespace, '-o', 'json')).stdout), [])
+    const { generation } = (await daemons.get()).metadata
+    const done = await vnodeCli('fence', '--all', '--opt-in', '-n', daemons.namespace)
+    t.match(done, { status: 0, stdout: `DaemonSet ${ref}: opted in\n` })
+    t.match(done.stdout, 'No fence is put up: its required node affinity has type NotIn [virtual-kubelet].\n')
+    t.notMatch(done.stdout, 'WARNING', 'it restarts nothing')
+    const { metadata } = await daemons.get()
+    t.strictSame([metadata.labels ?? {}, metadata.generation], [{}, generation])
+  })
+
+  t.test('a fence without room for its record says what that means', async t => {
+    const daemons = await open(t)
+    const note = 'x'.repeat(256 * 1024 - 'note'.length)
+    await daemons.make({ ...daemon('app'), metadata: { name: 'app', annotations: { note } } })
+    const ref = `${daemons.namespace}/app`
+    const [told] = JSON.parse((await vnodeCli('fence', ref, '-o', 'json')).stdout)
+    t.match(told, { outcome: 'fenced', notes: [/not recorded, and unfence cannot take it away/] })
+    t.match(await vnodeCli('unfence', ref), { status: 0, stdout: /no fence of ours is recorded on it/ })
+  })
+
   t.test('OnDelete: only the Pod on the VNode goes', async t => {
     const daemons = await open(t)
     await daemons.make(daemon('app', undefined, { spec: { updateStrategy: { type: 'OnDelete' } } }))

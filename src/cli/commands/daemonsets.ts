@@ -54,7 +54,10 @@ function fenceCommand(io: Io): Command {
     .description(
       'Keep DaemonSets off VNodes: type NotIn [virtual-kubelet] is added to every term of their required node affinity. That changes the Pod template, so the daemon restarts on every node. What was added is recorded, so that unfence takes away just that.',
     )
-    .option('--opt-in', 'fence also those with the label vnode-profile.io/fence=off, and remove it')
+    .option(
+      '--opt-in',
+      'remove the label vnode-profile.io/fence=off of those that have it, and fence them too',
+    )
   return changing(command, 'kube-system/kube-proxy').action(async (names: readonly string[]) => {
     const { runFence } = await import('../daemonsets/change.ts')
     await runFence(names, flagsOf<ChangeFlags>(command, io), io)

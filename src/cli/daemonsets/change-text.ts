@@ -20,22 +20,26 @@ export interface ChangeContext {
 }
 
 export function changeText(change: DaemonSetChange, context: ChangeContext): string {
-  const { ref, verb, isDryRun, hasColor } = context
+  const { ref, isDryRun, hasColor } = context
   const title = `DaemonSet ${ref.namespace}/${ref.name}`
   if (change.kind === 'absent') return `${title}: absent\n`
   if (change.kind === 'leave')
     return `${title}: left as it is: ${plainText(change.reason)}\n${nextOf(change.code, context)}`
-  const { before, after, notes } = change
+  const { outcome, before, after } = change
   const diff = renderDiff(shown(before), shown(after), painter(hasColor))
-  const done = isDryRun ? `would be ${verb}d; nothing was changed` : `${verb}d`
-  return `${title}: ${done}\n${diff}${restartWarning(after, context)}${notes.map(note => `${note}\n`).join('')}${managerNote(after)}\n`
+  const done = outcome === 'opted-in' ? 'opted in' : outcome
+  const said = isDryRun ? `would be ${done}; nothing was changed` : done
+  const notes = change.notes.map(note => `${plainText(note)}\n`).join('')
+  const warning = outcome === 'opted-in' ? '' : restartWarning(after, context)
+  return `${title}: ${said}\n${diff}${warning}${notes}${managerNote(after)}\n`
 }
 
 /** Fields are only ever added to this shape. */
-export function changeJson(change: DaemonSetChange, { ref, verb, isDryRun }: ChangeContext): object {
+export function changeJson(change: DaemonSetChange, { ref, isDryRun }: ChangeContext): object {
   if (change.kind === 'absent') return { ...ref, outcome: 'absent', isDryRun }
   if (change.kind === 'leave') return { ...ref, outcome: change.code, reason: change.reason, isDryRun }
-  return { ...ref, outcome: `${verb}d`, isDryRun, patch: change.patch, notes: change.notes }
+  const { outcome, patch, notes } = change
+  return { ...ref, outcome, isDryRun, patch, notes }
 }
 
 function nextOf(code: LeftCode, { ref, verb }: ChangeContext): string {

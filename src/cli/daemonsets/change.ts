@@ -23,8 +23,8 @@ export async function runFence(names: readonly string[], flags: ChangeFlags, io:
     const environment = { settings: flags.settings, vnodes: await readVnodes(client) }
     const optIn = flags.optIn === true
     const refs = flags.all
-      ? (await listDaemonSets(client, flags.namespace)).filter(
-          ({ pod, isOptedOut }) => landingOf(pod, environment).code === 'lands' && (optIn || !isOptedOut),
+      ? (await listDaemonSets(client, flags.namespace)).filter(({ pod, isOptedOut }) =>
+          isOptedOut ? optIn : landingOf(pod, environment).code === 'lands',
         )
       : refsOf(names, flags, client)
     await changeAll(client, refs, {

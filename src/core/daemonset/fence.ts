@@ -57,6 +57,8 @@ export interface Fenced {
   readonly record: FenceRecord
   /** What this patch adds. */
   readonly added: FenceRecord
+  /** False where the annotations have no room for the record of what this patch adds. */
+  readonly isRecorded: boolean
 }
 
 export interface FenceOptions {
@@ -82,8 +84,9 @@ export function fenceDaemonSet(daemonSet: DaemonSetFacts, { by, before }: FenceO
     terms: all,
     ...(outermost === undefined ? {} : { created: outermost }),
   }
-  if (adds.length === 0) return { patch: [], record, added }
-  return { patch: [...adds, ...recordAdds(daemonSet, renderRecord(record))], record, added }
+  if (adds.length === 0) return { patch: [], record, added, isRecorded: true }
+  const records = recordAdds(daemonSet, renderRecord(record))
+  return { patch: [...adds, ...records], record, added, isRecorded: records.length > 0 }
 }
 
 interface Additions extends Pick<FenceRecord, 'created' | 'terms'> {

@@ -13,6 +13,8 @@ export type LeftCode = Exclude<Landing['code'], 'lands'> | 'opted-out' | 'not-ou
 
 export interface PlannedChange {
   readonly kind: 'change'
+  /** `opted-in`: the label that opted out is removed, and nothing else. */
+  readonly outcome: 'fenced' | 'unfenced' | 'opted-in'
   /** Fails with 409 if the DaemonSet is another by then, or with 422 where it does not apply to what that has become. */
   readonly patch: readonly Operation[]
   readonly result: DaemonSetFacts
@@ -26,26 +28,30 @@ export type DaemonSetPlan =
 
 export interface FencePlanOptions {
   readonly environment: Environment
-  /** Fence also one that is opted out by its label, which is then removed. */
+  /** Fence also one that is opted out by its label, which is removed whether there is anything to fence or not. */
   readonly optIn?: boolean
 }
 
 /** Throws a VnodeError where {@link fenceDaemonSet} or {@link checkFence} does. */
 export function planFence(
   daemonSet: DaemonSetFacts,
-  { environment, optIn = false }: FencePlanOptions,
+  { environment, optIn: isOptIn = false }: FencePlanOptions,
 ): DaemonSetPlan {
   const { isOptedOut, pod } = daemonSet
-  if (isOptedOut && !optIn) return leave('opted-out', `it has the label ${LABEL_FENCE}=${FENCE_OFF}`)
+  if (isOptedOut && !isOptIn) return leave('opted-out', `it has the label ${LABEL_FENCE}=${FENCE_OFF}`)
   const { code, reason } = landingOf(pod, environment)
-  if (code !== 'lands') return leave(code, reason)
+  const optIn = isOptedOut ? [{ op: 'remove', path: LABEL_PATH } as const] : []
+  if (code !== 'lands') {
+    if (!isOptedOut) return leave(code, reason)
+    return change(daemonSet, { outcome: 'opted-in', notes: [`No fence is put up: ${reason}.`] }, optIn)
+  }
   const fenced = fenceDaemonSet(daemonSet, { by: 'command', before: daemonSet })
   checkFence(daemonSet, fenced, environment)
-  return change(daemonSet, [
-    ...fenced.patch,
-    ...(isOptedOut ? [{ op: 'remove', path: LABEL_PATH } as const] : []),
-  ])
+  const notes = fenced.isRecorded ? [] : [UNRECORDED]
+  return change(daemonSet, { outcome: 'fenced', notes }, [...fenced.patch, ...optIn])
 }
+
+const UNRECORDED = `Its annotations are full, so that what was added is not recorded, and unfence cannot take it away: to undo it, take the expression out by hand and set the label ${LABEL_FENCE}=${FENCE_OFF} in the same step.`
 
 /** Takes our fence away and opts out in the same step, or admission would put it up again with the next change of the template. */
 export function planUnfence(daemonSet: DaemonSetFacts): DaemonSetPlan {
@@ -58,7 +64,7 @@ export function planUnfence(daemonSet: DaemonSetFacts): DaemonSetPlan {
       `its record names term ${terms}, which has no such expression any more: take it away by hand`,
     )
   }
-  const changed = change(daemonSet, [...undone.patch, optOut(daemonSet)])
+  const changed = change(daemonSet, { outcome: 'unfenced', notes: [] }, [...undone.patch, optOut(daemonSet)])
   return { ...changed, notes: keptNotes(changed.result) }
 }
 
@@ -84,12 +90,16 @@ function leave(code: LeftCode, reason: string): DaemonSetPlan {
   return { kind: 'leave', code, reason }
 }
 
-function change(daemonSet: DaemonSetFacts, operations: readonly Operation[]): PlannedChange {
+function change(
+  daemonSet: DaemonSetFacts,
+  told: Pick<PlannedChange, 'outcome' | 'notes'>,
+  operations: readonly Operation[],
+): PlannedChange {
   const version = asString(asRecord(daemonSet.object.metadata)?.resourceVersion)
   const patch: Operation[] = [
     { op: 'replace', path: '/metadata/resourceVersion', value: version },
     ...operations,
   ]
   const result = daemonSetFacts(applyOperations(daemonSet.object, operations))
-  return { kind: 'change', patch, result, notes: [] }
+  return { kind: 'change', ...told, patch, result }
 }

@@ -58,6 +58,35 @@ t.test('what is left as it is', async t => {
   t.match(planUnfence(forged), { code: 'record-mismatch', reason: /names term 0, which has no such/ })
 })
 
+t.test('opting in again one that needs no fence', async t => {
+  const FENCE = { key: 'type', operator: 'NotIn', values: ['virtual-kubelet'] }
+  const nodeSelectorTerms = [{ matchExpressions: [FENCE] }]
+  const affinity = { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } } }
+  const remove = { op: 'remove', path: '/metadata/labels/vnode-profile.io~1fence' }
+  for (const [name, spec, reason] of [
+    ["its author's fence", { ...pod.spec, affinity }, /its required node affinity has type NotIn/],
+    ['no toleration', {}, /it does not tolerate/],
+    ['for VNodes only', { ...pod.spec, nodeSelector: { type: 'virtual-kubelet' } }, /ask for VNodes/],
+  ] as const) {
+    const optedOut = facts({ labels: { [KEY]: 'off', team: 'a' }, pod: { spec } })
+    t.match(planFence(optedOut, { environment }), { kind: 'leave', code: 'opted-out' }, name)
+    const { outcome, patch, notes, result } = changed(planFence(optedOut, { environment, optIn: true }))
+    t.equal(outcome, 'opted-in', name)
+    t.strictSame(patch.slice(1), [remove], 'the template stays')
+    t.match(notes, [reason])
+    t.strictSame([...result.labels], [['team', 'a']])
+    t.match(planFence(result, { environment, optIn: true }), { kind: 'leave' }, 'once')
+  }
+})
+
+t.test('a fence that finds no room for its record', async t => {
+  const room = 256 * 1024 - 'note'.length
+  const notes = (bytes: number) =>
+    changed(planFence(facts({ annotations: { note: 'x'.repeat(bytes) } }), { environment })).notes
+  t.match(notes(room), [/not recorded, and unfence cannot take it away: .* vnode-profile.io\/fence=off/])
+  t.strictSame(notes(room - 100), [])
+})
+
 t.test('what still keeps off VNodes is named when ours is gone', async t => {
   const FENCE = { key: 'type', operator: 'NotIn', values: ['virtual-kubelet'] }
   const term = (key: string) => ({ matchExpressions: [{ key, operator: 'Exists' }, FENCE] })
