@@ -92,5 +92,5 @@ async function allowed<T>(
 }
 
 function refused(message: string, next: string): VnodeError {
-  return new VnodeError('BAD_SETTINGS', message, { next })
+  return new VnodeError('REFUSED', message, { next })
 }

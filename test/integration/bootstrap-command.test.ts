@@ -125,7 +125,7 @@ if (cluster !== undefined) {
     t.strictSame(fake.callsOf('CreateVirtualNode'), [])
     const refused = await run(['--dry-run', '--security-group-id', 'sg-none'], env)
     t.match(refused, {
-      status: 2,
+      status: 1,
       stdout: '',
       stderr: /there is no security group sg-none.*\n.*--security-group-id/,
     })

@@ -219,7 +219,7 @@ if (controlPlane !== undefined) {
   for (const [sentence, [argv, stderr, calls]] of Object.entries(refusals)) {
     t.test(`${sentence} is refused before anything is paid for`, async t => {
       const { fake, vnode } = await vnodeScene(t, { ...options, joins: false })
-      t.match(await vnode('create', ...argv), { stdout: '', stderr })
+      t.match(await vnode('create', ...argv), { status: 1, stdout: '', stderr })
       t.equal(fake.callsOf('CreateVirtualNode').length, calls)
     })
   }
@@ -227,7 +227,7 @@ if (controlPlane !== undefined) {
   t.test('a quota without room for a VNode is seen before', async t => {
     const { fake, vnode } = await vnodeScene(t, { ...options, joins: false, maxCpu: 3, usedCpu: 2 })
     const { status, stderr } = await vnode('create')
-    t.not(status, 0)
+    t.equal(status, 1)
     t.match(stderr, /the quota of ECI in cn-hangzhou has no room for a VNode: 2 of 3 vCPUs are in use/)
     t.equal(fake.callsOf('CreateVirtualNode').length, 0)
   })
