@@ -144,6 +144,21 @@ current-context: default
   t.match(none, { status: 2, stderr: /stdin holds no AccessKey/ })
 })
 
+t.test('a security token goes with the pair that it came with', async t => {
+  const { env, read } = home(t, TWO)
+  const set = (stdin: string) =>
+    runVnode(['config', 'set', 'default', '--access-key-file', '-'], { env, stdin })
+  await set('STS.NUt7ABCDEF\nsecret-2\ntoken-of-the-session\n')
+  t.match(read(), /security-token: token-of-the-session/)
+  t.match(await set('STS.NUt7GHIJKL\nsecret-3\n'), { status: 0 })
+  t.notMatch(read(), /security-token/, "another pair's")
+  await set('STS.NUt7ABCDEF\nsecret-2\ntoken-of-the-session\n')
+  t.match(await set(`${accessKeyId},${accessKeySecret}\n`), { status: 0 })
+  t.notMatch(read(), /security-token|token-of-the-session/, 'a permanent one has none')
+  for (const kept of [accessKeyId, accessKeySecret, '# 集群kubeconfig文件', '{ name: beijing', '# the one'])
+    t.ok(read().includes(kept), kept)
+})
+
 t.test('set keeps comments, other contexts and the current one', async t => {
   const { env, read } = home(t, TWO)
   await runVnode(['config', 'set', 'default', '--vswitch-id', 'vsw-a,vsw-b', '--kubeconfig', 'with blank'], {
