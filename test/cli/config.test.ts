@@ -75,6 +75,11 @@ const spellings = [
   `"access-key-secret" : !!str ${accessKeySecret}`,
   `access-key-secret: &s ${accessKeySecret}\n      security-token: *s`,
   `#access-key-secret=${accessKeySecret}\n      kubeconfig: /a`,
+  `access_key_secret: ${accessKeySecret}`,
+  `access-key-secert: ${accessKeySecret}`,
+  `secret: [{key: ${accessKeySecret}}]`,
+  `# accessKeySecret: ${accessKeySecret}\n      kubeconfig: /a`,
+  `kubeconfig: /a\naccessKeySecret: ${accessKeySecret}`,
 ]
 
 t.test('no way of writing a secret down escapes', async t => {
@@ -90,6 +95,16 @@ t.test('no way of writing a secret down escapes', async t => {
     })
     t.notOk(`${dry.stdout}${dry.stderr}`.includes(accessKeySecret), `dry run: ${spelling}`)
   }
+})
+
+t.test('a key that nobody knows hides its own value alone', async t => {
+  const { env } = home(
+    t,
+    'kind: vnode\ncontexts:\n  - name: default\n    zone: hangzhou\n    region-id: cn-hangzhou\n',
+  )
+  const { stdout, stderr } = await runVnode(['config', 'view'], { env })
+  t.equal(stdout, 'kind: vnode\ncontexts:\n  - name: default\n    zone: ****\n    region-id: cn-hangzhou\n')
+  t.match(stderr, /contexts\[0\]\.zone: is no key of a context, and is ignored/)
 })
 
 t.test('of a text that cannot be read nothing is shown but the places', async t => {
