@@ -4,7 +4,7 @@ import { leftBy } from '../helpers/bootstrap.ts'
 import { VPC_APISERVER } from '../helpers/bootstrap-run.ts'
 import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
 import { type CliResult, runVnode } from '../helpers/cli.ts'
-import { type FakeEci, TEST_ACCOUNT } from '../helpers/fake-eci/server.ts'
+import { type FakeEci, TEST_ACCOUNT, TEST_NETWORK } from '../helpers/fake-eci/server.ts'
 import { home, SEED_CONFIG } from '../helpers/vnode-config.ts'
 
 const cluster = await bootstrapCluster(t)
@@ -76,10 +76,14 @@ if (cluster !== undefined) {
 
   t.test('with a context of ~/.vnode/config, which has the network too', async t => {
     const { fake, run } = await makeScene(t)
-    const { env } = home(t, SEED_CONFIG)
+    const [first, second] = TEST_NETWORK.vSwitches.map(({ vSwitchId }) => vSwitchId)
+    // As people write a list.
+    const { env } = home(t, SEED_CONFIG.replace(`${first}`, `${first}, ${second}`))
     const { status, stderr } = await run([], env)
     t.equal(status, 0, stderr)
     t.equal(fake.virtualNodes.length, 1)
+    const [call] = fake.callsOf('CreateVirtualNode')
+    t.equal(call?.parameters.get('VSwitchId'), `${first},${second}`)
   })
 
   t.test('with the environment', async t => {

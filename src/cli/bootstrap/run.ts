@@ -3,6 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto'
 import type { BootstrapOptions } from '../../bootstrap/prepare.ts'
 import { planBootstrap, runBootstrap, runRemoval } from '../../bootstrap/run.ts'
 import type { BootstrapSettings } from '../../bootstrap/settings.ts'
+import { commaList } from '../../config/flags.ts'
 import type { VnodeContext } from '../../config/vnode-config.ts'
 import { VnodeError } from '../../core/errors.ts'
 import { asRecord, asString, own } from '../../core/kubernetes/objects.ts'
@@ -124,7 +125,7 @@ function bootstrapSettings(flags: BootstrapFlags, context: VnodeContext | undefi
     virtualNode: {
       ...virtualNodeOf(flags),
       name: flags.vnodeName ?? prefix,
-      vSwitchIds: flags.vswitchId ?? (context?.vswitchId ?? '').split(',').filter(id => id !== ''),
+      vSwitchIds: flags.vswitchId ?? commaList(context?.vswitchId ?? ''),
       securityGroupId: flags.securityGroupId ?? context?.securityGroupId ?? '',
       eipInstanceId: flags.eipInstanceId,
     },
