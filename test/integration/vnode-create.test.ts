@@ -127,6 +127,12 @@ if (controlPlane !== undefined) {
       const { env: elsewhere } = home(t, readFileSync(join(env.HOME ?? '', '.vnode', 'config'), 'utf8'))
       const adopted = await runVnodeProcess(['create'], { env: { ...env, ...elsewhere } })
       t.match(adopted, { status: 0, stderr: /exists already; nothing was created/ })
+      const differs = await vnode('create', '--custom-resources', 'example.com/gpu=4')
+      t.match(differs, {
+        status: 0,
+        stderr:
+          /was registered with other values than today's; vnode update .*exists already; nothing was created/s,
+      })
       await controlPlane.ask('DELETE', `${RECORDS}/vnode-create-vnode`)
       const found = await vnode('create')
       t.match(found, { status: 0, stderr: /exists for this cluster already, and is used/ })

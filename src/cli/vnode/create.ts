@@ -16,6 +16,7 @@ import {
   type PlainRequest,
   plainRequest,
 } from '../../bootstrap/wish.ts'
+import { commaList } from '../../config/flags.ts'
 import { VnodeError } from '../../core/errors.ts'
 import { asRecord, asString, own } from '../../core/kubernetes/objects.ts'
 import { createParameters } from '../../eci/client.ts'
@@ -71,7 +72,7 @@ export async function runCreate(options: CreateOptions, io: Io): Promise<void> {
 }
 
 function withContext(wanted: WantedVirtualNode, { context }: Session): VirtualNodeSettings {
-  const ids = context?.vswitchId?.split(',').map(id => id.trim())
+  const ids = context?.vswitchId === undefined ? undefined : commaList(context.vswitchId)
   const vSwitchIds = wanted.vSwitchIds ?? ids
   const securityGroupId = wanted.securityGroupId ?? context?.securityGroupId
   const missing = [
@@ -97,7 +98,7 @@ interface Parts {
 /** Reasons of notices that are for people who wait; the others are steps that need no word here. */
 const SAID: ReadonlySet<string> = new Set([
   ...['Waiting', 'Refused', 'Unchecked', 'Node', 'Eci'],
-  ...['VnodeAdopted', 'VnodeTwice', 'VnodeLost', 'IntentEnded'],
+  ...['VnodeAdopted', 'VnodeTwice', 'VnodeDiffers', 'VnodeLost', 'IntentEnded'],
 ])
 
 class Creation {
