@@ -72,6 +72,17 @@ if (cluster !== undefined) {
     const again = await run(args)
     t.match(again, { status: 0, stdout: new RegExp(`^VNode ${id} is registered already; its Node `) })
     t.equal(fake.callsOf('CreateVirtualNode').length, 1)
+    const forPrograms = await run([...args, '-o', 'json'])
+    t.strictSame(JSON.parse(forPrograms.stdout), {
+      VirtualNodeId: id,
+      NodeName: `cn-hangzhou.${id}`,
+      Outcome: 'known',
+    })
+    // A removal has rights of its own.
+    args.push('--remove', '--kubeconfig', controlPlane.kubeconfigPath)
+    const removed = await run([...args, '-o', 'yaml'])
+    t.match(removed, { status: 0, stdout: `VirtualNodeId: ${id}\nOutcome: deleted\n` })
+    t.match(await run([...args, '-o', 'json']), { stdout: /"Outcome":"none"/ })
   })
 
   t.test('with a context of ~/.vnode/config, which has the network too', async t => {

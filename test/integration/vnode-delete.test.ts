@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
+import { stringify } from 'yaml'
 import { CLUSTER_TAG } from '../../src/core/vnode/virtual-node-tags.ts'
 import { runVnode } from '../helpers/cli.ts'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
@@ -51,10 +52,14 @@ if (controlPlane !== undefined) {
       RegionId: 'cn-hangzhou',
       VirtualNodeId: virtualNodeId,
     })
+    t.equal(
+      (await vnode('delete', virtualNodeId, '--dry-run', '-o', 'yaml')).stdout,
+      stringify(JSON.parse(dry.stdout)),
+    )
     t.equal(fake.callsOf('DeleteVirtualNode').length, 0)
-    const { status, stdout, stderr } = await vnode('delete', node)
+    const { status, stdout, stderr } = await vnode('delete', node, '-o', 'yaml')
     t.equal(status, 0, stderr)
-    t.match(JSON.parse(stdout), { RequestId: /^[0-9A-F-]{36}$/, VirtualNodeId: virtualNodeId })
+    t.match(stdout, new RegExp(`^RequestId: [0-9A-F-]{36}\nVirtualNodeId: ${virtualNodeId}\n$`))
     t.equal(stderr, `vnode: Node ${node} is removed from the cluster\n`)
     t.equal(fake.virtualNodes.length, 0)
     await controlPlane.waitForGone(`/api/v1/nodes/${node}`)
@@ -313,8 +318,10 @@ Move them away with --drain, or say --force to lose them.
       'env=prod',
       '--remove-tag',
       'team',
+      '-o',
+      'yaml',
     )
-    t.match(renamed, { status: 0 })
+    t.match(renamed, { status: 0, stdout: new RegExp(`\nVirtualNodeId: ${virtualNodeId}\n$`) })
     t.match(one, {
       name: 'shop-2',
       clusterDns: '10.96.0.10',

@@ -1,7 +1,6 @@
 /** `vnode create`: registers one VNode from this machine, whatever is retried, killed or run twice. */
 import { createHash, randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
-import { stringify } from 'yaml'
 import { awaitNode } from '../../bootstrap/await-node.ts'
 import { type ClusterFacts, findNode, readCluster } from '../../bootstrap/cluster.ts'
 import { checkNetwork } from '../../bootstrap/network-check.ts'
@@ -25,8 +24,9 @@ import { isStatus, type KubeClient } from '../../kube/api.ts'
 import { systemClock } from '../../kube/clock.ts'
 import { resourcePath } from '../../kube/path.ts'
 import type { Io } from '../io.ts'
+import type { AnswerOutput } from '../output-format.ts'
 import { type VnodeKubeconfig, vnodeKubeconfig } from './kubeconfig.ts'
-import { NEW_TOKEN, renderRequest } from './request.ts'
+import { NEW_TOKEN, renderAnswer, renderRequest } from './request.ts'
 import { type Session, withSession } from './session.ts'
 import type { SessionFlags } from './session-flags.ts'
 
@@ -54,7 +54,7 @@ export interface CreateOptions {
   readonly leastCredentialLifeMs: number
   /** Undefined: do not wait for the Node. */
   readonly waitMs: number | undefined
-  readonly output: 'json' | 'yaml'
+  readonly output: AnswerOutput
   readonly isDryRun: boolean
 }
 
@@ -145,7 +145,8 @@ class Creation {
     if (how === 'known')
       this.#say(`VNode ${virtualNodeId} of this cluster exists already; nothing was created`)
     if (options.waitMs !== undefined) await this.#wait(registration, options.waitMs)
-    this.#print({ RequestId: await this.#requestId(), VirtualNodeId: virtualNodeId })
+    const answer = { RequestId: await this.#requestId(), VirtualNodeId: virtualNodeId }
+    this.#parts.io.stdout(renderAnswer(answer, options.output))
   }
 
   /** Of the call that created the VNode; empty where it was found. */
@@ -224,17 +225,13 @@ class Creation {
   }
 
   #show(request: CreateVirtualNodeRequest): void {
-    this.#parts.io.stdout(renderRequest('CreateVirtualNode', createParameters(request)))
+    const { options, io } = this.#parts
+    const shown = { action: 'CreateVirtualNode', parameters: createParameters(request) }
+    io.stdout(renderRequest(shown, options.output))
   }
 
   #say(message: string): void {
     this.#parts.io.stderr(`vnode: ${message}\n`)
-  }
-
-  /** As VNodectl does: one line of JSON. */
-  #print(answer: object): void {
-    const { options, io } = this.#parts
-    io.stdout(options.output === 'json' ? `${JSON.stringify(answer)}\n` : stringify(answer))
   }
 }
 

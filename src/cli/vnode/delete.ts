@@ -9,10 +9,11 @@ import { sleep, systemClock } from '../../kube/clock.ts'
 import { cordon, drain, type NodePod, podsOfNode, uncordon } from '../../kube/node-pods.ts'
 import { resourcePath } from '../../kube/path.ts'
 import type { Io } from '../io.ts'
+import type { AnswerOutput } from '../output-format.ts'
 import { counted } from '../problem-text.ts'
 import { checkBelonging, findNode } from './belonging.ts'
 import { findVirtualNode } from './list.ts'
-import { renderRequest } from './request.ts'
+import { renderAnswer, renderRequest } from './request.ts'
 import { type Session, withSession } from './session.ts'
 import type { SessionFlags } from './session-flags.ts'
 
@@ -25,6 +26,7 @@ export interface DeleteOptions {
   readonly isForced: boolean
   readonly isDryRun: boolean
   readonly drainLimitMs: number
+  readonly output: AnswerOutput
 }
 
 export async function runDelete(options: DeleteOptions, io: Io): Promise<void> {
@@ -216,10 +218,10 @@ async function remove(session: Session, virtualNode: VirtualNode, ways: Ways): P
   const { virtualNodeId } = virtualNode
   if (options.isDryRun) {
     const parameters = { RegionId: session.eci.regionId, VirtualNodeId: virtualNodeId }
-    return io.stdout(renderRequest('DeleteVirtualNode', parameters))
+    return io.stdout(renderRequest({ action: 'DeleteVirtualNode', parameters }, options.output))
   }
   const requestId = await askEci(session, virtualNodeId, ways)
-  io.stdout(`${JSON.stringify({ RequestId: requestId, VirtualNodeId: virtualNodeId })}\n`)
+  io.stdout(renderAnswer({ RequestId: requestId, VirtualNodeId: virtualNodeId }, options.output))
 }
 
 /** Of a Pod that is deleted by force the cluster knows nothing more; its instance takes ECI some seconds longer. */
