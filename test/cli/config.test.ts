@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { runVnode } from '../helpers/cli.ts'
@@ -211,6 +211,16 @@ t.test('a symbolic link stays one', async t => {
   await runVnode(['config', 'set-context', 'beijing'], { env })
   t.equal(readlinkSync(file), target)
   t.match(read(), /current-context: beijing/)
+  rmSync(target)
+  t.match(await runVnode(['config', 'set', 'new', '--region-id', 'cn-beijing'], { env }), { status: 0 })
+  t.equal(readlinkSync(file), target, 'nor if what it leads to is not there yet')
+  t.match(read(), /region-id: cn-beijing/)
+  rmSync(file)
+  symlinkSync(file, file)
+  t.match(await runVnode(['config', 'set', 'new', '--region-id', 'cn-beijing'], { env }), {
+    status: 2,
+    stderr: /ELOOP/,
+  })
 })
 
 t.test('--config and VNODE_CONFIG name another file', async t => {
