@@ -15,7 +15,7 @@ export interface NetworkCheckOptions {
 /** A VNode keeps so many for itself. */
 const CPUS_OF_A_VNODE = 2
 
-/** Throws a VnodeError with what to do next. What may not be read is left to the call that creates, which checks it too. */
+/** Throws a VnodeError with what to do next. What cannot be found out is left to the call that creates, which checks it too. */
 export async function checkNetwork(options: NetworkCheckOptions): Promise<void> {
   const { progress } = options
   progress.say('Checking', 'the vSwitches, the security group and the quota')
@@ -83,14 +83,24 @@ async function allowed<T>(
   try {
     return await check()
   } catch (error) {
-    const isForbidden =
-      hasApiCode(error, 'Forbidden') || (error instanceof EciError && error.httpStatus === 403)
-    if (!(error instanceof EciError) || !isForbidden) throw error
+    if (!(error instanceof EciError) || !isUnanswered(error)) throw error
     progress.say('Unchecked', `${error.message}. It is left to ECI.`)
     return undefined
   }
 }
 
+/**
+ * True where nothing was learnt of the network: these credentials may not ask; nobody answers; or whoever answers does not have such a
+ * call, as an endpoint of ECI alone, given by name, has none of VPC and ECS.
+ */
+function isUnanswered(error: EciError): boolean {
+  return (
+    error.httpStatus === 403 ||
+    error.httpStatus === 0 ||
+    ['Forbidden', 'InvalidVersion', 'InvalidAction'].some(code => hasApiCode(error, code))
+  )
+}
+
 function refused(message: string, next: string): VnodeError {
-  return new VnodeError('BAD_SETTINGS', message, { next })
+  return new VnodeError('REFUSED', message, { next })
 }

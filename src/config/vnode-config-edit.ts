@@ -15,11 +15,11 @@ export function withCurrentContext(text: string, name: string): string {
   return render(document)
 }
 
-/** The text with these values in the context, which is appended where there is none of that name. */
+/** The text with these values in the context, which is appended where there is none of that name; what is undefined is taken out. */
 export function withContextValues(
   text: string,
   name: string,
-  values: ReadonlyMap<ContextKey, string>,
+  values: ReadonlyMap<ContextKey, string | undefined>,
 ): string {
   const started = withContext(text.trim() === '' ? EMPTY : text, name)
   return [...values].reduce(
@@ -31,10 +31,11 @@ export function withContextValues(
 function withContextValue(
   text: string,
   name: string,
-  { key, value }: { readonly key: ContextKey; readonly value: string },
+  { key, value }: { readonly key: ContextKey; readonly value: string | undefined },
 ): string {
   const document = parse(text)
   const context = findContext(document, name)
+  if (value === undefined) return context?.delete(key) === true ? render(document) : text
   const node = context?.get(key, true)
   if (isScalar(node) && node.range) return splice(text, node.range, scalarText(value))
   context?.set(key, value)

@@ -1,6 +1,6 @@
 /** `~/.vnode/config` on disk: read, checked for who else may read it, and replaced in one step. */
 import { constants } from 'node:fs'
-import { mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { messageOf, VnodeError } from '../core/errors.ts'
 import type { Environment } from './flags.ts'
@@ -61,16 +61,25 @@ function isMissing(error: unknown): boolean {
 
 /**
  * Replaces the file, or makes it, with its folder: readable by its owner alone, and at every moment either the old text or the new one
- * as a whole. A symbolic link stays one.
+ * as a whole. A symbolic link stays one, also to a file that is not there yet.
  */
 export async function saveVnodeConfig(file: string, text: string): Promise<void> {
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-    const target = await realpath(file).catch(() => file)
-    await replace(target, text)
+    await replace(await targetOf(file), text)
   } catch (error) {
     throw new VnodeError('BAD_FILE', `${file} cannot be written: ${messageOf(error)}`)
   }
+}
+
+async function targetOf(file: string): Promise<string> {
+  try {
+    return await realpath(file)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+  const link = await readlink(file).catch(() => undefined)
+  return link === undefined ? file : targetOf(resolve(await realpath(dirname(file)), link))
 }
 
 async function replace(target: string, text: string): Promise<void> {

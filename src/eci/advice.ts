@@ -34,8 +34,13 @@ const ADVICE: readonly (readonly [RegExp, (failure: Failure) => string])[] = [
   ],
   [
     /^(?:Forbidden\.(?:RAM|SubUser|NoPermission)|NoPermission|NotAuthorized|Forbidden$|ImplicitDeny|ExplicitDeny)/,
-    ({ product, action }) =>
-      `Allow ${product}:${action} to this identity by a RAM policy (README, "VNodes by hand").`,
+    ({ product, action }) => {
+      const role =
+        action === 'CreateVirtualNode'
+          ? ', for the first VNode of an account ram:CreateServiceLinkedRole too'
+          : ''
+      return `Allow ${product}:${action} to this identity by a RAM policy${role} (README, "VNodes by hand").`
+    },
   ],
   [/^Throttling/, () => 'Wait a minute and run this again: it goes on with the same request.'],
   [

@@ -85,6 +85,8 @@ async function setUnschedulable(
 
 export interface DrainOptions extends CordonOptions {
   readonly limitMs: number
+  /** Delete them at once in place of evicting them: no PodDisruptionBudget is heeded, and no Pod has time to end. */
+  readonly isForced?: boolean
   /** What is left, whenever it has changed. */
   readonly onProgress: (left: readonly NodePod[], held: readonly NodePod[]) => void
 }
@@ -97,13 +99,14 @@ const LOOK_MS = 1000
  */
 export async function drain(options: DrainOptions): Promise<readonly NodePod[]> {
   const { client, nodeName, clock, limitMs, signal, onProgress } = options
+  const remove = options.isForced === true ? deleteAtOnce : evict
   const end = clock.now() + limitMs
   let told = ''
   for (;;) {
     const left = await podsOfNode(client, nodeName, signal)
     if (left.length === 0) return left
     const held: NodePod[] = []
-    for (const pod of left) if (!(await evict(client, pod))) held.push(pod)
+    for (const pod of left) if (!(await isAsked(() => remove(client, pod)))) held.push(pod)
     const state = `${left.length} ${held.length}`
     if (state !== told) onProgress(left, held)
     told = state
@@ -113,13 +116,9 @@ export async function drain(options: DrainOptions): Promise<readonly NodePod[]> 
 }
 
 /** False where a PodDisruptionBudget does not allow it now. */
-async function evict(client: Pick<KubeClient, 'request'>, pod: NodePod): Promise<boolean> {
+async function isAsked(ask: () => Promise<unknown>): Promise<boolean> {
   try {
-    await postEviction(client, pod, 'policy/v1').catch(error => {
-      // Kubernetes 1.21 and older know the eviction of v1beta1 alone.
-      if (isStatus(error, 400)) return postEviction(client, pod, 'policy/v1beta1')
-      throw error
-    })
+    await ask()
     return true
   } catch (error) {
     // Gone, or another one of that name by now.
@@ -129,8 +128,18 @@ async function evict(client: Pick<KubeClient, 'request'>, pod: NodePod): Promise
   }
 }
 
+type Client = Pick<KubeClient, 'request'>
+
+function evict(client: Client, pod: NodePod): Promise<unknown> {
+  return postEviction(client, pod, 'policy/v1').catch(error => {
+    // Kubernetes 1.21 and older know the eviction of v1beta1 alone.
+    if (isStatus(error, 400)) return postEviction(client, pod, 'policy/v1beta1')
+    throw error
+  })
+}
+
 function postEviction(
-  client: Pick<KubeClient, 'request'>,
+  client: Client,
   { namespace, name, uid }: NodePod,
   apiVersion: string,
 ): Promise<unknown> {
@@ -138,4 +147,9 @@ function postEviction(
   const deleteOptions = { preconditions: { uid } }
   const body = { apiVersion, kind: 'Eviction', metadata: { name, namespace }, deleteOptions }
   return client.request({ method: 'POST', path, body })
+}
+
+function deleteAtOnce(client: Client, { namespace, name, uid }: NodePod): Promise<unknown> {
+  const path = resourcePath({ version: 'v1', plural: 'pods', namespace, name })
+  return client.request({ method: 'DELETE', path, body: { gracePeriodSeconds: 0, preconditions: { uid } } })
 }

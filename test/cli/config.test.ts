@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { runVnode } from '../helpers/cli.ts'
@@ -75,6 +75,11 @@ const spellings = [
   `"access-key-secret" : !!str ${accessKeySecret}`,
   `access-key-secret: &s ${accessKeySecret}\n      security-token: *s`,
   `#access-key-secret=${accessKeySecret}\n      kubeconfig: /a`,
+  `access_key_secret: ${accessKeySecret}`,
+  `access-key-secert: ${accessKeySecret}`,
+  `secret: [{key: ${accessKeySecret}}]`,
+  `# accessKeySecret: ${accessKeySecret}\n      kubeconfig: /a`,
+  `kubeconfig: /a\naccessKeySecret: ${accessKeySecret}`,
 ]
 
 t.test('no way of writing a secret down escapes', async t => {
@@ -90,6 +95,16 @@ t.test('no way of writing a secret down escapes', async t => {
     })
     t.notOk(`${dry.stdout}${dry.stderr}`.includes(accessKeySecret), `dry run: ${spelling}`)
   }
+})
+
+t.test('a key that nobody knows hides its own value alone', async t => {
+  const { env } = home(
+    t,
+    'kind: vnode\ncontexts:\n  - name: default\n    zone: hangzhou\n    region-id: cn-hangzhou\n',
+  )
+  const { stdout, stderr } = await runVnode(['config', 'view'], { env })
+  t.equal(stdout, 'kind: vnode\ncontexts:\n  - name: default\n    zone: ****\n    region-id: cn-hangzhou\n')
+  t.match(stderr, /contexts\[0\]\.zone: is no key of a context, and is ignored/)
 })
 
 t.test('of a text that cannot be read nothing is shown but the places', async t => {
@@ -144,6 +159,21 @@ current-context: default
   t.match(none, { status: 2, stderr: /stdin holds no AccessKey/ })
 })
 
+t.test('a security token goes with the pair that it came with', async t => {
+  const { env, read } = home(t, TWO)
+  const set = (stdin: string) =>
+    runVnode(['config', 'set', 'default', '--access-key-file', '-'], { env, stdin })
+  await set('STS.NUt7ABCDEF\nsecret-2\ntoken-of-the-session\n')
+  t.match(read(), /security-token: token-of-the-session/)
+  t.match(await set('STS.NUt7GHIJKL\nsecret-3\n'), { status: 0 })
+  t.notMatch(read(), /security-token/, "another pair's")
+  await set('STS.NUt7ABCDEF\nsecret-2\ntoken-of-the-session\n')
+  t.match(await set(`${accessKeyId},${accessKeySecret}\n`), { status: 0 })
+  t.notMatch(read(), /security-token|token-of-the-session/, 'a permanent one has none')
+  for (const kept of [accessKeyId, accessKeySecret, '# 集群kubeconfig文件', '{ name: beijing', '# the one'])
+    t.ok(read().includes(kept), kept)
+})
+
 t.test('set keeps comments, other contexts and the current one', async t => {
   const { env, read } = home(t, TWO)
   await runVnode(['config', 'set', 'default', '--vswitch-id', 'vsw-a,vsw-b', '--kubeconfig', 'with blank'], {
@@ -181,6 +211,16 @@ t.test('a symbolic link stays one', async t => {
   await runVnode(['config', 'set-context', 'beijing'], { env })
   t.equal(readlinkSync(file), target)
   t.match(read(), /current-context: beijing/)
+  rmSync(target)
+  t.match(await runVnode(['config', 'set', 'new', '--region-id', 'cn-beijing'], { env }), { status: 0 })
+  t.equal(readlinkSync(file), target, 'nor if what it leads to is not there yet')
+  t.match(read(), /region-id: cn-beijing/)
+  rmSync(file)
+  symlinkSync(file, file)
+  t.match(await runVnode(['config', 'set', 'new', '--region-id', 'cn-beijing'], { env }), {
+    status: 2,
+    stderr: /ELOOP/,
+  })
 })
 
 t.test('--config and VNODE_CONFIG name another file', async t => {

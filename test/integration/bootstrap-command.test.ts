@@ -4,7 +4,7 @@ import { leftBy } from '../helpers/bootstrap.ts'
 import { VPC_APISERVER } from '../helpers/bootstrap-run.ts'
 import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
 import { type CliResult, runVnode } from '../helpers/cli.ts'
-import { type FakeEci, TEST_ACCOUNT } from '../helpers/fake-eci/server.ts'
+import { type FakeEci, TEST_ACCOUNT, TEST_NETWORK } from '../helpers/fake-eci/server.ts'
 import { home, SEED_CONFIG } from '../helpers/vnode-config.ts'
 
 const cluster = await bootstrapCluster(t)
@@ -72,14 +72,29 @@ if (cluster !== undefined) {
     const again = await run(args)
     t.match(again, { status: 0, stdout: new RegExp(`^VNode ${id} is registered already; its Node `) })
     t.equal(fake.callsOf('CreateVirtualNode').length, 1)
+    const forPrograms = await run([...args, '-o', 'json'])
+    t.strictSame(JSON.parse(forPrograms.stdout), {
+      VirtualNodeId: id,
+      NodeName: `cn-hangzhou.${id}`,
+      Outcome: 'known',
+    })
+    // A removal has rights of its own.
+    args.push('--remove', '--kubeconfig', controlPlane.kubeconfigPath)
+    const removed = await run([...args, '-o', 'yaml'])
+    t.match(removed, { status: 0, stdout: `VirtualNodeId: ${id}\nOutcome: deleted\n` })
+    t.match(await run([...args, '-o', 'json']), { stdout: /"Outcome":"none"/ })
   })
 
   t.test('with a context of ~/.vnode/config, which has the network too', async t => {
     const { fake, run } = await makeScene(t)
-    const { env } = home(t, SEED_CONFIG)
+    const [first, second] = TEST_NETWORK.vSwitches.map(({ vSwitchId }) => vSwitchId)
+    // As people write a list.
+    const { env } = home(t, SEED_CONFIG.replace(`${first}`, `${first}, ${second}`))
     const { status, stderr } = await run([], env)
     t.equal(status, 0, stderr)
     t.equal(fake.virtualNodes.length, 1)
+    const [call] = fake.callsOf('CreateVirtualNode')
+    t.equal(call?.parameters.get('VSwitchId'), `${first},${second}`)
   })
 
   t.test('with the environment', async t => {
@@ -125,7 +140,7 @@ if (cluster !== undefined) {
     t.strictSame(fake.callsOf('CreateVirtualNode'), [])
     const refused = await run(['--dry-run', '--security-group-id', 'sg-none'], env)
     t.match(refused, {
-      status: 2,
+      status: 1,
       stdout: '',
       stderr: /there is no security group sg-none.*\n.*--security-group-id/,
     })

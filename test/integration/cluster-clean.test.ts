@@ -8,6 +8,7 @@ import { home, SEED_CONFIG } from '../helpers/vnode-config.ts'
 
 const LABELS = { 'app.kubernetes.io/name': 'vnode-profile' }
 const RBAC = '/apis/rbac.authorization.k8s.io/v1'
+const ADMISSION = '/apis/admissionregistration.k8s.io/v1'
 
 const controlPlane = await controlPlaneOrSkip(t)
 if (controlPlane !== undefined) {
@@ -45,6 +46,31 @@ if (controlPlane !== undefined) {
     'app.kubernetes.io/component': 'last-good-rules',
   })
   await make('/api/v1/namespaces/kube-system/configmaps', 'eci-profile', LABELS)
+  // As the chart leaves them for the VNode, which outlives the release.
+  const kept = {
+    ...LABELS,
+    'app.kubernetes.io/managed-by': 'Helm',
+    'app.kubernetes.io/component': 'vnode',
+    'app.kubernetes.io/instance': 'r',
+  }
+  const roleRef = (kind: string) => ({ roleRef: { apiGroup: RBAC.split('/')[2], kind, name: 'r-vnode' } })
+  await make(`${RBAC}/clusterroles`, 'r-vnode', kept, { rules: [] })
+  await make(`${RBAC}/clusterrolebindings`, 'r-vnode', kept, roleRef('ClusterRole'))
+  await make(`${RBAC}/namespaces/kube-node-lease/roles`, 'r-vnode', kept, { rules: [] })
+  await make(`${RBAC}/namespaces/kube-node-lease/rolebindings`, 'r-vnode', kept, roleRef('Role'))
+  await make(`${ADMISSION}/validatingadmissionpolicies`, 'r-vnode', kept, {
+    spec: {
+      matchConstraints: {
+        resourceRules: [
+          { apiGroups: [''], apiVersions: ['v1'], resources: ['bindings'], operations: ['CREATE'] },
+        ],
+      },
+      validations: [{ expression: 'true' }],
+    },
+  })
+  await make(`${ADMISSION}/validatingadmissionpolicybindings`, 'r-vnode', kept, {
+    spec: { policyName: 'r-vnode', validationActions: ['Deny'] },
+  })
 
   t.test('Nodes of VNodes that are gone are removed, and nothing that a VNode uses', async t => {
     const dry = await clean('--dry-run')
@@ -108,11 +134,19 @@ if (controlPlane !== undefined) {
     t.match((await clean()).stderr, /names VNode vnd-00000000000000000003, which exists/)
     await client.deleteVirtualNode('vnd-00000000000000000003')
     t.ok(await isThere(`${RBAC}/clusterroles/vnode-left`))
+    t.ok(await isThere(`${RBAC}/clusterroles/r-vnode`), 'of the VNode that is kept')
+    t.ok(await isThere(`${ADMISSION}/validatingadmissionpolicies/r-vnode`))
   })
 
   t.test('what is left in the end goes, but for rules and what is of others', async t => {
     const wanted = [
+      'ClusterRoleBinding r-vnode',
       'ClusterRole vnode-left',
+      'ClusterRole r-vnode',
+      'RoleBinding kube-node-lease/r-vnode',
+      'Role kube-node-lease/r-vnode',
+      'ValidatingAdmissionPolicyBinding r-vnode',
+      'ValidatingAdmissionPolicy r-vnode',
       'Secret default/vnode-profile-vnode',
       'ConfigMap default/eci-last-good-rules',
     ]

@@ -127,6 +127,12 @@ if (controlPlane !== undefined) {
       const { env: elsewhere } = home(t, readFileSync(join(env.HOME ?? '', '.vnode', 'config'), 'utf8'))
       const adopted = await runVnodeProcess(['create'], { env: { ...env, ...elsewhere } })
       t.match(adopted, { status: 0, stderr: /exists already; nothing was created/ })
+      const differs = await vnode('create', '--custom-resources', 'example.com/gpu=4')
+      t.match(differs, {
+        status: 0,
+        stderr:
+          /was registered with other values than today's; vnode update .*exists already; nothing was created/s,
+      })
       await controlPlane.ask('DELETE', `${RECORDS}/vnode-create-vnode`)
       const found = await vnode('create')
       t.match(found, { status: 0, stderr: /exists for this cluster already, and is used/ })
@@ -219,7 +225,7 @@ if (controlPlane !== undefined) {
   for (const [sentence, [argv, stderr, calls]] of Object.entries(refusals)) {
     t.test(`${sentence} is refused before anything is paid for`, async t => {
       const { fake, vnode } = await vnodeScene(t, { ...options, joins: false })
-      t.match(await vnode('create', ...argv), { stdout: '', stderr })
+      t.match(await vnode('create', ...argv), { status: 1, stdout: '', stderr })
       t.equal(fake.callsOf('CreateVirtualNode').length, calls)
     })
   }
@@ -227,7 +233,7 @@ if (controlPlane !== undefined) {
   t.test('a quota without room for a VNode is seen before', async t => {
     const { fake, vnode } = await vnodeScene(t, { ...options, joins: false, maxCpu: 3, usedCpu: 2 })
     const { status, stderr } = await vnode('create')
-    t.not(status, 0)
+    t.equal(status, 1)
     t.match(stderr, /the quota of ECI in cn-hangzhou has no room for a VNode: 2 of 3 vCPUs are in use/)
     t.equal(fake.callsOf('CreateVirtualNode').length, 0)
   })

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
+import { stringify } from 'yaml'
 import { CLUSTER_TAG } from '../../src/core/vnode/virtual-node-tags.ts'
 import { runVnode } from '../helpers/cli.ts'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
@@ -51,10 +52,14 @@ if (controlPlane !== undefined) {
       RegionId: 'cn-hangzhou',
       VirtualNodeId: virtualNodeId,
     })
+    t.equal(
+      (await vnode('delete', virtualNodeId, '--dry-run', '-o', 'yaml')).stdout,
+      stringify(JSON.parse(dry.stdout)),
+    )
     t.equal(fake.callsOf('DeleteVirtualNode').length, 0)
-    const { status, stdout, stderr } = await vnode('delete', node)
+    const { status, stdout, stderr } = await vnode('delete', node, '-o', 'yaml')
     t.equal(status, 0, stderr)
-    t.match(JSON.parse(stdout), { RequestId: /^[0-9A-F-]{36}$/, VirtualNodeId: virtualNodeId })
+    t.match(stdout, new RegExp(`^RequestId: [0-9A-F-]{36}\nVirtualNodeId: ${virtualNodeId}\n$`))
     t.equal(stderr, `vnode: Node ${node} is removed from the cluster\n`)
     t.equal(fake.virtualNodes.length, 0)
     await controlPlane.waitForGone(`/api/v1/nodes/${node}`)
@@ -145,7 +150,8 @@ Move them away with --drain, or say --force to lose them.
     t.match(stderr, `vnode: Node ${node} cannot be cordoned, so that Pods could come while it is deleted: `)
     t.match(stderr, /not today.*\nGive a kubeconfig that may get and patch nodes, or say --force\.\n$/)
     t.equal(fake.virtualNodes.length, 1)
-    t.match(await vnode('delete', virtualNodeId, '--force'), { status: 0 })
+    const forced = await vnode('delete', virtualNodeId, '--force')
+    t.match(forced, { status: 0, stderr: `vnode: warning: Node ${node} cannot be cordoned, ` })
   })
 
   t.test('a deletion without an answer leaves the Node cordoned: its VNode may be gone', async t => {
@@ -178,6 +184,62 @@ Move them away with --drain, or say --force to lose them.
     t.ok(isCordoned(await nodeObject(node)))
     await controlPlane.ask('DELETE', `/api/v1/namespaces/${namespace}/pods/kept?gracePeriodSeconds=0`)
     t.match(await vnode('delete', virtualNodeId), { status: 0 })
+  })
+
+  /** Whatever a PodDisruptionBudget says; and nothing of the Pod is left that would keep its VNode. */
+  t.test('by force its Pods are deleted at once, and then the VNode', async t => {
+    const namespace = await controlPlane.namespace(t)
+    const { virtualNodeId, node } = await register()
+    await controlPlane.ask('POST', `/apis/policy/v1/namespaces/${namespace}/poddisruptionbudgets`, {
+      body: { metadata: { name: 'all' }, spec: { maxUnavailable: 0, selector: {} } },
+    })
+    await runPod(namespace, node, 'lost')
+    const dry = await vnode('delete', virtualNodeId, '--force', '--dry-run')
+    t.match(dry.stdout, `Node ${node}: would be cordoned, and 1 Pod deleted at once\n`)
+    t.match(await controlPlane.request('GET', `/api/v1/namespaces/${namespace}/pods/lost`), { status: 200 })
+    const seen: boolean[] = []
+    const wait = async () => seen.push(isCordoned(await nodeObject(node)))
+    fake.plan('DeleteVirtualNode', { kind: 'after', wait })
+    const { status, stdout, stderr } = await vnode('delete', virtualNodeId, '--force')
+    t.equal(status, 0, stderr)
+    t.match(JSON.parse(stdout), { VirtualNodeId: virtualNodeId })
+    t.match(stderr, `vnode: warning: 1 Pod on Node ${node}, 1 of which would be lost for good:\n`)
+    t.strictSame(seen, [true], 'nothing new is scheduled there meanwhile')
+    t.match(await controlPlane.request('GET', `/api/v1/namespaces/${namespace}/pods/lost`), { status: 404 })
+    t.equal(fake.virtualNodes.length, 0)
+  })
+
+  t.test('by force after a drain: what is evicted has its time, what is held has not', async t => {
+    const namespace = await controlPlane.namespace(t)
+    const { virtualNodeId, node } = await register()
+    await runPod(namespace, node, 'held')
+    const path = `/api/v1/namespaces/${namespace}/pods/held`
+    const finalizers = (names: readonly string[]) =>
+      controlPlane.ask('PATCH', path, {
+        body: { metadata: { finalizers: names } },
+        contentType: 'application/merge-patch+json',
+      })
+    await finalizers(['example.com/hold'])
+    const kept = await vnode('delete', virtualNodeId, '--drain', '--force', '--timeout', '1s')
+    t.match(kept, { status: 1, stdout: '', stderr: /still has 1 Pod; the VNode stays, cordoned/ })
+    t.ok(isCordoned(await nodeObject(node)))
+    await finalizers([])
+    t.match(await vnode('delete', virtualNodeId, '--drain', '--force'), { status: 0 })
+  })
+
+  t.test('by force, while ECI still ends what ran there', async t => {
+    const { virtualNodeId } = await register()
+    const ending = { kind: 'refuse', status: 409, code: 'IncorrectStatus.ContainerGroupExists' } as const
+    fake.plan('DeleteVirtualNode', ending)
+    const forced = await vnode('delete', virtualNodeId, '--force')
+    t.match(forced, {
+      status: 0,
+      stderr: `vnode: ECI still has Pods on VNode ${virtualNodeId}; asking again\n`,
+    })
+    const other = await register()
+    fake.plan('DeleteVirtualNode', ending)
+    t.match(await vnode('delete', other.virtualNodeId), { status: 1, stderr: /ContainerGroupExists/ })
+    t.match(await vnode('delete', other.virtualNodeId), { status: 0 })
   })
 
   t.test("another cluster's VNode is refused, and so is one that nobody knows", async t => {
@@ -256,8 +318,10 @@ Move them away with --drain, or say --force to lose them.
       'env=prod',
       '--remove-tag',
       'team',
+      '-o',
+      'yaml',
     )
-    t.match(renamed, { status: 0 })
+    t.match(renamed, { status: 0, stdout: new RegExp(`\nVirtualNodeId: ${virtualNodeId}\n$`) })
     t.match(one, {
       name: 'shop-2',
       clusterDns: '10.96.0.10',

@@ -1,4 +1,5 @@
 import type { IdentityKind } from '../../core/vnode/identity.ts'
+import type { AnswerOutput } from '../output-format.ts'
 import type { SessionFlags } from '../vnode/session-flags.ts'
 import type { VirtualNodeFlags } from '../vnode/virtual-node-flags.ts'
 
@@ -17,6 +18,7 @@ export interface BootstrapFlags extends SessionFlags, VirtualNodeFlags {
   readonly additional?: boolean
   readonly wait: number
   readonly verbose?: boolean
+  readonly output: 'text' | AnswerOutput
   readonly remove?: boolean
   readonly dryRun?: boolean
   readonly dry?: boolean

@@ -3,6 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto'
 import type { BootstrapOptions } from '../../bootstrap/prepare.ts'
 import { planBootstrap, runBootstrap, runRemoval } from '../../bootstrap/run.ts'
 import type { BootstrapSettings } from '../../bootstrap/settings.ts'
+import { commaList } from '../../config/flags.ts'
 import type { VnodeContext } from '../../config/vnode-config.ts'
 import { VnodeError } from '../../core/errors.ts'
 import { asRecord, asString, own } from '../../core/kubernetes/objects.ts'
@@ -13,7 +14,7 @@ import { resourcePath } from '../../kube/path.ts'
 import { connectorOf } from '../connector.ts'
 import type { Io } from '../io.ts'
 import { VERSION } from '../version.ts'
-import { NEW_TOKEN } from '../vnode/request.ts'
+import { NEW_TOKEN, renderAnswer } from '../vnode/request.ts'
 import { openSession, type Session } from '../vnode/session.ts'
 import { virtualNodeOf } from '../vnode/virtual-node-flags.ts'
 import type { BootstrapFlags } from './flags.ts'
@@ -27,7 +28,7 @@ export async function runBootstrapCommand(flags: BootstrapFlags, io: Io): Promis
     const options = bootstrapOptions({ flags, io, client, session })
     if (flags.remove === true) await remove(options, flags, io)
     else if (isDryRun(flags)) await plan(options, io)
-    else await run(options, io)
+    else await run(options, flags, io)
   } finally {
     await Promise.all([client.close(), session.eci.close()])
   }
@@ -66,9 +67,10 @@ function bootstrapOptions({ flags, io, client, session }: Parts): BootstrapOptio
   }
 }
 
-async function run(options: BootstrapOptions, io: Io): Promise<void> {
+async function run(options: BootstrapOptions, flags: BootstrapFlags, io: Io): Promise<void> {
   const { virtualNodeId, nodeName, how } = await runBootstrap(options)
-  io.stdout(`VNode ${virtualNodeId} is ${HOW[how]}; its Node ${nodeName} is Ready.\n`)
+  const text = `VNode ${virtualNodeId} is ${HOW[how]}; its Node ${nodeName} is Ready.\n`
+  print({ text, VirtualNodeId: virtualNodeId, NodeName: nodeName, Outcome: how }, flags, io)
   if (how !== 'known')
     io.stderr('vnode: which DaemonSets get Pods there, where none runs: vnode daemonsets list\n')
 }
@@ -83,7 +85,17 @@ async function remove(options: BootstrapOptions, flags: BootstrapFlags, io: Io):
     return io.stdout(`${what}.\n`)
   }
   const id = await runRemoval(options)
-  io.stdout(id === undefined ? 'There was no VNode.\n' : `VNode ${id} is deleted.\n`)
+  const text = id === undefined ? 'There was no VNode.\n' : `VNode ${id} is deleted.\n`
+  print({ text, VirtualNodeId: id ?? '', Outcome: id === undefined ? 'none' : 'deleted' }, flags, io)
+}
+
+/** A sentence, or the same for programs. */
+function print(
+  { text, ...answer }: Readonly<Record<string, string>> & { readonly text: string },
+  { output }: BootstrapFlags,
+  io: Io,
+): void {
+  io.stdout(output === 'text' ? text : renderAnswer(answer, output))
 }
 
 function isDryRun({ dryRun, dry }: BootstrapFlags): boolean {
@@ -124,7 +136,7 @@ function bootstrapSettings(flags: BootstrapFlags, context: VnodeContext | undefi
     virtualNode: {
       ...virtualNodeOf(flags),
       name: flags.vnodeName ?? prefix,
-      vSwitchIds: flags.vswitchId ?? (context?.vswitchId ?? '').split(',').filter(id => id !== ''),
+      vSwitchIds: flags.vswitchId ?? commaList(context?.vswitchId ?? ''),
       securityGroupId: flags.securityGroupId ?? context?.securityGroupId ?? '',
       eipInstanceId: flags.eipInstanceId,
     },

@@ -37,7 +37,7 @@ export async function runClean({ flags, isDryRun }: CleanOptions, io: Io): Promi
 const UNLISTED_AND_READY =
   'ECI does not list its VNode to these credentials, yet it is Ready; kubectl delete node removes it all the same'
 
-/** Kinds of objects that are made at run time, and that Helm does not know of. */
+/** Kinds of objects that are made at run time and that Helm does not know of, or that Helm leaves behind for the VNode's sake. */
 const OWN_KINDS: readonly { readonly kind: string; readonly path: string }[] = [
   {
     kind: 'MutatingWebhookConfiguration',
@@ -51,11 +51,23 @@ const OWN_KINDS: readonly { readonly kind: string; readonly path: string }[] = [
   { kind: 'ClusterRole', path: collection('rbac.authorization.k8s.io', 'clusterroles') },
   { kind: 'RoleBinding', path: collection('rbac.authorization.k8s.io', 'rolebindings') },
   { kind: 'Role', path: collection('rbac.authorization.k8s.io', 'roles') },
+  // After the rights, which they hold within bounds.
+  {
+    kind: 'ValidatingAdmissionPolicyBinding',
+    path: collection('admissionregistration.k8s.io', 'validatingadmissionpolicybindings'),
+  },
+  {
+    kind: 'ValidatingAdmissionPolicy',
+    path: collection('admissionregistration.k8s.io', 'validatingadmissionpolicies'),
+  },
   { kind: 'Secret', path: collection('', 'secrets') },
   { kind: 'ServiceAccount', path: collection('', 'serviceaccounts') },
 ]
 
 const OWN_LABELS = 'app.kubernetes.io/name=vnode-profile,app.kubernetes.io/managed-by!=Helm'
+/** The chart's objects that outlive a release, as its VNode does. */
+const KEPT_LABELS =
+  'app.kubernetes.io/name=vnode-profile,app.kubernetes.io/managed-by=Helm,app.kubernetes.io/component=vnode'
 
 function collection(group: string, plural: string): string {
   return resourcePath({ group, version: 'v1', plural })
@@ -123,8 +135,10 @@ class Cleaner {
       return
     }
     for (const { kind, path } of OWN_KINDS) {
-      for (const object of await this.#list(path, { labelSelector: OWN_LABELS }))
-        await this.#remove({ ...object, kind })
+      for (const labelSelector of [OWN_LABELS, KEPT_LABELS]) {
+        for (const object of await this.#list(path, { labelSelector }).catch(noneIfUnknown))
+          await this.#remove({ ...object, kind })
+      }
     }
     const kept = await this.#list(collection('', 'configmaps'), {
       labelSelector: Object.entries(LAST_GOOD_LABELS)
@@ -201,6 +215,12 @@ interface Found {
   readonly uid: string
   readonly path: string
   readonly object: unknown
+}
+
+/** Policies are of Kubernetes 1.30 and newer. */
+function noneIfUnknown(error: unknown): readonly Found[] {
+  if (isStatus(error, 404)) return []
+  throw error
 }
 
 /** From the path of a collection of all namespaces. */

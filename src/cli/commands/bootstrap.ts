@@ -5,6 +5,7 @@ import { DEFAULT_NAME } from '../../core/rbac.ts'
 import { IDENTITY_KINDS, type IdentityKind } from '../../core/vnode/identity.ts'
 import type { BootstrapFlags } from '../bootstrap/flags.ts'
 import type { Io } from '../io.ts'
+import { ANSWER_OUTPUTS } from '../output-format.ts'
 import { addSessionOptions } from '../vnode/session-flags.ts'
 import { addVirtualNodeOptions } from '../vnode/virtual-node-flags.ts'
 
@@ -45,6 +46,11 @@ export function bootstrapCommand(io: Io): Command {
     .option(
       '--remove',
       'the opposite: evict the Pods of the VNode that was registered, delete it, and all that was made for it',
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'how to print what came of it')
+        .choices(['text', ...ANSWER_OUTPUTS])
+        .default('text'),
     )
     .option('--verbose', 'every single step')
     .option('--dry-run', 'check everything, print the request, and write and send nothing')

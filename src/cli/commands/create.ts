@@ -4,6 +4,7 @@ import { VnodeError } from '../../core/errors.ts'
 import { VNODE_KEY } from '../../core/names.ts'
 import type { Taint } from '../../eci/virtual-node.ts'
 import type { Io } from '../io.ts'
+import { ANSWER_OUTPUTS, type AnswerOutput } from '../output-format.ts'
 import { addSessionOptions, type SessionFlags } from '../vnode/session-flags.ts'
 import {
   addVirtualNodeOptions,
@@ -22,7 +23,7 @@ interface Flags extends SessionFlags, VirtualNodeFlags {
   readonly additional?: boolean
   readonly wait?: boolean
   readonly timeout: number
-  readonly output: 'json' | 'yaml'
+  readonly output: AnswerOutput
   readonly dryRun?: boolean
   readonly dry?: boolean
 }
@@ -100,7 +101,7 @@ function addJoinOptions(command: Command): Command {
     .option('--additional', 'beside VNodes of other names that the cluster has')
     .option('--wait', 'wait until its Node is Ready')
     .addOption(durationOption('--timeout <duration>', 'how long --wait may take', '10m'))
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['json', 'yaml']).default('json'))
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(ANSWER_OUTPUTS).default('json'))
     .option('--dry-run', 'print the request without its secrets, and send nothing')
     .addOption(new Option('--dry', 'the same').hideHelp())
     .addOption(new Option('--kubernetes-version <version>', "VNodectl's; not needed").hideHelp())

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { applyEnvironment, repeated } from '../../config/flags.ts'
 import type { Io } from '../io.ts'
+import { ANSWER_OUTPUTS, type AnswerOutput } from '../output-format.ts'
 import { addSessionOptions, type SessionFlags } from '../vnode/session-flags.ts'
 import { addSettingOptions, checkTags, type SettingFlags } from '../vnode/virtual-node-flags.ts'
 
@@ -8,6 +9,7 @@ interface Flags extends SessionFlags, SettingFlags {
   readonly name?: string
   readonly removeTag?: readonly string[]
   readonly force?: boolean
+  readonly output: AnswerOutput
   readonly dryRun?: boolean
   readonly dry?: boolean
 }
@@ -24,6 +26,7 @@ export function updateCommand(io: Io): Command {
     .option('--remove-tag <key>', 'remove a tag (repeatable)', repeated)
     .option('--kubeconfig <file>', "cluster that the VNode belongs to (default: the context's)")
     .option('--force', 'whosever it is')
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(ANSWER_OUTPUTS).default('json'))
     .option('--dry-run', 'print the request, and send nothing')
     .addOption(new Option('--dry', 'the same').hideHelp())
     .addOption(new Option('--kubernetes-version <version>', "VNodectl's; not needed").hideHelp())
@@ -48,6 +51,7 @@ export function updateCommand(io: Io): Command {
         },
         isForced: flags.force === true,
         isDryRun: flags.dryRun === true || flags.dry === true,
+        output: flags.output,
       },
       io,
     )

@@ -51,9 +51,12 @@ export interface SetOptions extends ChangeOptions {
 
 export async function runSet(options: SetOptions, io: Io): Promise<void> {
   const { file, name } = options
-  const values = new Map([...options.values, ...(await accessKey(options.accessKeyFile, io))])
+  const values = new Map<ContextKey, string | undefined>([
+    ...options.values,
+    ...(await accessKey(options.accessKeyFile, io)),
+  ])
   const wrong = [...values].flatMap(([key, value]) => {
-    const problem = valueProblem(key, value)
+    const problem = value === undefined ? undefined : valueProblem(key, value)
     return problem === undefined ? [] : [`${key} ${problem}`]
   })
   if (wrong.length > 0) throw new VnodeError('USAGE', wrong.join('; '))
@@ -85,7 +88,7 @@ const ID = /^(?:LTAI|STS\.|TMP\.)[\w.-]+$/
  * An AccessKey as the console hands it out (a CSV file with a head), or as lines `id`, `secret` and, for temporary ones, `token`. From a
  * file or from stdin: on the command line every process of the machine could read it.
  */
-async function accessKey(file: string | undefined, io: Io): Promise<[ContextKey, string][]> {
+async function accessKey(file: string | undefined, io: Io): Promise<[ContextKey, string | undefined][]> {
   if (file === undefined) return []
   const text = file === '-' ? await io.readStdin() : await read(resolve(io.cwd, file))
   const words = text.split(/[\s,;"]+/).filter(word => word !== '')
@@ -100,7 +103,8 @@ async function accessKey(file: string | undefined, io: Io): Promise<[ContextKey,
   return [
     ['access-key-id', id],
     ['access-key-secret', secret],
-    ...(isTemporary && token !== undefined ? [['security-token', token] as [ContextKey, string]] : []),
+    // A token is of the pair that it came with: one of an earlier pair would make this one be refused.
+    ['security-token', isTemporary ? token : undefined],
   ]
 }
 

@@ -1,6 +1,6 @@
 /** The file as it may be shown. */
 import { isCollection, isMap, isScalar, isSeq, type Node, parseDocument, visit } from 'yaml'
-import { SECRET_KEYS } from '../../config/vnode-config.ts'
+import { CONTEXT_KEYS, SECRET_KEYS } from '../../config/vnode-config.ts'
 
 const HIDDEN = '****'
 
@@ -12,8 +12,15 @@ export function maskedValue(key: string, value: string): string {
 /** What {@link maskedValue} makes, and YAML's signs of an anchor or alias. */
 const IS_MASKED = /^(?:.{4})?\*{4}$|^[*&]/
 
-/** A line that sets a secret key: for comments, of which the parser knows nothing. */
-const SECRET_LINE = new RegExp(String.raw`((${SECRET_KEYS.join('|')})["']?\s*[:=]\s*)(\S+)`, 'g')
+/** Keys that have no secret in them. Of every other one nobody knows: it may be that of a secret, misspelt. */
+const SHOWN_KEYS: readonly string[] = [
+  ...['kind', 'contexts', 'current-context', 'name'],
+  ...CONTEXT_KEYS.filter(key => !SECRET_KEYS.includes(key)),
+]
+
+/** A line that sets a secret key, however it is spelt: for comments, of which the parser knows nothing. */
+const SECRET_LINE =
+  /((access[-_]?key[-_]?id|access[-_]?key[-_]?secret|security[-_]?token)["']?\s*[:=]\s*)(\S+)/gi
 
 /**
  * The text with every secret hidden and everything else, comments too, as it is. The text must be YAML: of one that cannot be read
@@ -32,7 +39,9 @@ export function maskedText(text: string): string {
     IS_MASKED.test(value) ? line : `${before}${maskedValue(key, value)}`,
   )
   // The value of an alias stands elsewhere.
-  for (const { values, shown } of secrets) {
+  for (const { key, values, shown } of secrets) {
+    // What a key of another meaning has may be a word that stands in other places rightly.
+    if (!SECRET_KEYS.includes(key)) continue
     const long = values.filter(value => value.length > HIDDEN.length)
     for (const value of long) masked = masked.replaceAll(value, shown.trimEnd())
   }
@@ -40,6 +49,7 @@ export function maskedText(text: string): string {
 }
 
 interface Secret {
+  readonly key: string
   readonly start: number
   readonly stop: number
   /** More than one, or none, where a list or a mapping stands in place of the secret. */
@@ -49,13 +59,15 @@ interface Secret {
 
 /** In the order of the text. */
 function secretsOf(text: string): Secret[] {
-  const contexts = parseDocument(text, { logLevel: 'silent' }).get('contexts', true)
+  const { contents } = parseDocument(text, { logLevel: 'silent' })
+  const root = isMap(contents) ? contents.items : []
+  const contexts = isMap(contents) ? contents.get('contexts', true) : undefined
   const items = isSeq(contexts) ? contexts.items : []
-  const pairs = items.flatMap(context => (isMap(context) ? context.items : []))
+  const pairs = [...root, ...items.flatMap(context => (isMap(context) ? context.items : []))]
   const secrets = pairs.flatMap(({ key, value }) => {
     const name = isScalar(key) ? String(key.value) : ''
     const isNode = isScalar(value) || isCollection(value)
-    return SECRET_KEYS.includes(name) && isNode ? secretOf(name, value, text) : []
+    return !SHOWN_KEYS.includes(name) && isNode ? secretOf(name, value, text) : []
   })
   return secrets.toSorted((a, b) => a.start - b.start)
 }
@@ -67,7 +79,7 @@ function secretOf(key: string, node: Node, text: string): Secret[] {
   const [secret = ''] = isScalar(node) ? values : []
   // A block scalar takes the end of its last line with it.
   const shown = `${maskedValue(key, secret)}${text.slice(start, stop).endsWith('\n') ? '\n' : ''}`
-  return [{ start, stop, values, shown }]
+  return [{ key, start, stop, values, shown }]
 }
 
 function scalarsOf(node: Node): string[] {

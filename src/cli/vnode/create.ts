@@ -1,7 +1,6 @@
 /** `vnode create`: registers one VNode from this machine, whatever is retried, killed or run twice. */
 import { createHash, randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
-import { stringify } from 'yaml'
 import { awaitNode } from '../../bootstrap/await-node.ts'
 import { type ClusterFacts, findNode, readCluster } from '../../bootstrap/cluster.ts'
 import { checkNetwork } from '../../bootstrap/network-check.ts'
@@ -16,6 +15,7 @@ import {
   type PlainRequest,
   plainRequest,
 } from '../../bootstrap/wish.ts'
+import { commaList } from '../../config/flags.ts'
 import { VnodeError } from '../../core/errors.ts'
 import { asRecord, asString, own } from '../../core/kubernetes/objects.ts'
 import { createParameters } from '../../eci/client.ts'
@@ -24,8 +24,9 @@ import { isStatus, type KubeClient } from '../../kube/api.ts'
 import { systemClock } from '../../kube/clock.ts'
 import { resourcePath } from '../../kube/path.ts'
 import type { Io } from '../io.ts'
+import type { AnswerOutput } from '../output-format.ts'
 import { type VnodeKubeconfig, vnodeKubeconfig } from './kubeconfig.ts'
-import { NEW_TOKEN, renderRequest } from './request.ts'
+import { NEW_TOKEN, renderAnswer, renderRequest } from './request.ts'
 import { type Session, withSession } from './session.ts'
 import type { SessionFlags } from './session-flags.ts'
 
@@ -53,7 +54,7 @@ export interface CreateOptions {
   readonly leastCredentialLifeMs: number
   /** Undefined: do not wait for the Node. */
   readonly waitMs: number | undefined
-  readonly output: 'json' | 'yaml'
+  readonly output: AnswerOutput
   readonly isDryRun: boolean
 }
 
@@ -71,7 +72,7 @@ export async function runCreate(options: CreateOptions, io: Io): Promise<void> {
 }
 
 function withContext(wanted: WantedVirtualNode, { context }: Session): VirtualNodeSettings {
-  const ids = context?.vswitchId?.split(',').map(id => id.trim())
+  const ids = context?.vswitchId === undefined ? undefined : commaList(context.vswitchId)
   const vSwitchIds = wanted.vSwitchIds ?? ids
   const securityGroupId = wanted.securityGroupId ?? context?.securityGroupId
   const missing = [
@@ -97,7 +98,7 @@ interface Parts {
 /** Reasons of notices that are for people who wait; the others are steps that need no word here. */
 const SAID: ReadonlySet<string> = new Set([
   ...['Waiting', 'Refused', 'Unchecked', 'Node', 'Eci'],
-  ...['VnodeAdopted', 'VnodeTwice', 'VnodeLost', 'IntentEnded'],
+  ...['VnodeAdopted', 'VnodeTwice', 'VnodeDiffers', 'VnodeLost', 'IntentEnded'],
 ])
 
 class Creation {
@@ -144,7 +145,8 @@ class Creation {
     if (how === 'known')
       this.#say(`VNode ${virtualNodeId} of this cluster exists already; nothing was created`)
     if (options.waitMs !== undefined) await this.#wait(registration, options.waitMs)
-    this.#print({ RequestId: await this.#requestId(), VirtualNodeId: virtualNodeId })
+    const answer = { RequestId: await this.#requestId(), VirtualNodeId: virtualNodeId }
+    this.#parts.io.stdout(renderAnswer(answer, options.output))
   }
 
   /** Of the call that created the VNode; empty where it was found. */
@@ -223,17 +225,13 @@ class Creation {
   }
 
   #show(request: CreateVirtualNodeRequest): void {
-    this.#parts.io.stdout(renderRequest('CreateVirtualNode', createParameters(request)))
+    const { options, io } = this.#parts
+    const shown = { action: 'CreateVirtualNode', parameters: createParameters(request) }
+    io.stdout(renderRequest(shown, options.output))
   }
 
   #say(message: string): void {
     this.#parts.io.stderr(`vnode: ${message}\n`)
-  }
-
-  /** As VNodectl does: one line of JSON. */
-  #print(answer: object): void {
-    const { options, io } = this.#parts
-    io.stdout(options.output === 'json' ? `${JSON.stringify(answer)}\n` : stringify(answer))
   }
 }
 

@@ -11,9 +11,10 @@ import {
 } from '../../core/vnode/virtual-node-tags.ts'
 import type { Tag, UpdateVirtualNodeRequest, VirtualNode } from '../../eci/virtual-node.ts'
 import type { Io } from '../io.ts'
+import type { AnswerOutput } from '../output-format.ts'
 import { checkBelonging } from './belonging.ts'
 import { findVirtualNode } from './list.ts'
-import { NEW_TOKEN, renderRequest } from './request.ts'
+import { NEW_TOKEN, renderAnswer, renderRequest } from './request.ts'
 import { withSession } from './session.ts'
 import type { SessionFlags } from './session-flags.ts'
 
@@ -23,6 +24,7 @@ export interface UpdateOptions {
   readonly changes: Changes
   readonly isForced: boolean
   readonly isDryRun: boolean
+  readonly output: AnswerOutput
 }
 
 /** Undefined: as it is. */
@@ -42,7 +44,7 @@ const FLAGS: Readonly<Record<keyof VirtualNodeSettings, string>> = {
 }
 
 export async function runUpdate(options: UpdateOptions, io: Io): Promise<void> {
-  const { flags, virtualNodeId, changes, isForced, isDryRun } = options
+  const { flags, virtualNodeId, changes, isForced, isDryRun, output } = options
   if (isNothing(changes)) {
     throw new VnodeError('USAGE', 'nothing is asked to be changed', {
       next: 'Give one of --name, --cluster-dns, --cluster-domain, --custom-resources, --tag, --remove-tag.',
@@ -54,15 +56,11 @@ export async function runUpdate(options: UpdateOptions, io: Io): Promise<void> {
     const request = fullRequest(virtualNode, changes)
     if (isDryRun) {
       const { updateParameters } = await import('../../eci/client.ts')
-      return io.stdout(
-        renderRequest(
-          'UpdateVirtualNode',
-          updateParameters(eci.regionId, { ...request, clientToken: NEW_TOKEN }),
-        ),
-      )
+      const parameters = updateParameters(eci.regionId, { ...request, clientToken: NEW_TOKEN })
+      return io.stdout(renderRequest({ action: 'UpdateVirtualNode', parameters }, output))
     }
     const { requestId } = await eci.updateVirtualNode({ ...request, clientToken: randomUUID() })
-    io.stdout(`${JSON.stringify({ RequestId: requestId, VirtualNodeId: request.virtualNodeId })}\n`)
+    io.stdout(renderAnswer({ RequestId: requestId, VirtualNodeId: request.virtualNodeId }, output))
   })
 }
 

@@ -32,7 +32,7 @@ function hostOf({ hostname }: URL): string {
 
 /** URL has put every way of writing an IPv4 address into four decimals, and IPv6 into its shortest form. */
 function isLoopback(host: string): boolean {
-  return /^(?:.*\.)?localhost$|^127\.\d+\.\d+\.\d+$|^0\.0\.0\.0$|^::1?$|^::ffff:(?:7f[0-9a-f]{2}:|0:0$)/.test(
+  return /^(?:.*\.)?localhost(?:\.localdomain)?$|^127\.\d+\.\d+\.\d+$|^0\.0\.0\.0$|^::1?$|^::ffff:(?:7f[0-9a-f]{2}:|0:0$)/.test(
     host,
   )
 }

@@ -36,6 +36,8 @@ const FIX = {
   address:
     "Give the API server's address in the VPC, such as https://192.168.0.10:6443 or that of its load balancer; it must be in the API server's certificate.",
   files: 'Put the files into it: kubectl config view --raw --flatten --minify',
+  proxy:
+    'Take proxy-url out of it (kubectl config unset clusters.NAME.proxy-url), and give an address that a VNode reaches by itself.',
   plugin:
     'Give a credential that needs no program of this machine: TLS bootstrap, a ServiceAccount with a token Secret, or a client certificate.',
   end: "Give a credential that lasts: TLS bootstrap with the approver renews itself, a token of a ServiceAccount's Secret does not end.",
@@ -50,6 +52,7 @@ export function judgeKubeconfig(text: string, options: JudgeOptions): JudgedKube
   const ends = endsOf(user)
   const problems = [
     ...addressProblems(server, options),
+    ...proxyProblems(cluster),
     ...fileProblems(cluster, user),
     ...pluginProblems(user),
     ...credentialProblems(user),
@@ -107,6 +110,12 @@ function addressProblems(server: string, options: JudgeOptions): KubeconfigProbl
   const problem = apiserverAddressProblem(server, options)
   const shown = URL.parse(server)?.origin ?? 'its server'
   return problem === undefined ? [] : [{ message: `${shown} ${problem}`, fix: FIX.address }]
+}
+
+/** Of this machine's network, as a rule of this machine itself; and the URL may have a password in it. */
+function proxyProblems(cluster: Fields): KubeconfigProblem[] {
+  if (own(cluster, 'proxy-url') === undefined) return []
+  return [{ message: 'it leads through a proxy of this machine (proxy-url)', fix: FIX.proxy }]
 }
 
 function fileProblems(cluster: Fields, user: Fields): KubeconfigProblem[] {

@@ -166,7 +166,7 @@ const refused = new Map([
   ['SignatureDoesNotMatch', /Check the AccessKey secret/],
   ['InvalidSecurityToken.Expired', /has expired: get new temporary credentials/],
   ['InvalidTimeStamp.Expired', /clock/],
-  ['Forbidden.RAM', /Allow eci:CreateVirtualNode to this identity/],
+  ['Forbidden.RAM', /Allow eci:CreateVirtualNode to this identity .*account ram:CreateServiceLinkedRole too/],
   ['InvalidVSwitchId.NotFound', /vSwitch ids/],
   ['InvalidSecurityGroupId.NotFound', /security group id/],
   ['QuotaExceeded', /higher quota/],

@@ -68,6 +68,7 @@ const server = (url: string): Parts => ({ cluster: { server: url } })
 const REFUSED = new Map<string, [Parts | string, message: RegExp, fix: RegExp]>([
   ['127.0.0.1', [server('https://127.0.0.1:6443'), /127\.0\.0\.1:6443 is a loopback/, /address in the VPC/]],
   ['localhost', [server('https://localhost:6443'), /is a loopback address/, /192\.168/]],
+  ['its long name', [server('https://localhost.localdomain:6443'), /is a loopback address/, /VPC/]],
   ['127.0.0.1 as one number', [server('https://2130706433:6443'), /is a loopback address/, /VPC/]],
   ['127.0.0.1 in IPv6', [server('https://[::ffff:127.0.0.1]:6443'), /is a loopback address/, /VPC/]],
   ['::1', [server('https://[::1]:6443'), /is a loopback address/, /VPC/]],
@@ -78,6 +79,14 @@ const REFUSED = new Map<string, [Parts | string, message: RegExp, fix: RegExp]>(
   ['its full name', [server('https://kubernetes.default.svc.cluster.local:443'), /own DNS/, /VPC/]],
   ["the Service's address", [server('https://10.0.0.1'), /is a Service's address/, /VPC/]],
   ['no TLS', [server('http://192.168.0.10:8080'), /not an https:\/\/ URL/, /VPC/]],
+  [
+    'a proxy',
+    [
+      { cluster: { 'proxy-url': 'http://127.0.0.1:3128' } },
+      /through a proxy .*\(proxy-url\)/,
+      /Take proxy-url out/,
+    ],
+  ],
   ['no address', [server('192.168.0.10'), /its server is not a URL/, /VPC/]],
   ['an exec plugin', [{ user: { exec: { command: 'aws' } } }, /from a plugin \(exec\)/, /TLS bootstrap/]],
   [
