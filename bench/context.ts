@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { buildBundle } from '../test/helpers/bundle.ts'
 import { makePki, writePki } from '../test/helpers/certificates.ts'
 import { removeOnExit } from '../test/helpers/child-process.ts'
-import { ROOT } from './programs.ts'
 import { readReview } from './review.ts'
 
 /** What all parts share. */
@@ -26,12 +24,9 @@ export async function prepare(rounds: number, say: Context['say']): Promise<Cont
   const pki = makePki()
   await mkdir(folder, { recursive: true })
   await writePki(folder, pki)
-  // A build of its own: whoever uses dist/ meanwhile is not disturbed.
-  const dist = join(folder, 'dist')
-  await promisify(execFile)(process.execPath, ['scripts/build.ts', dist], { cwd: ROOT })
   return {
     folder,
-    bundle: join(dist, 'vnode.js'),
+    bundle: await buildBundle(folder),
     ca: pki.authority.certPem,
     review: readReview(),
     rounds,

@@ -12,20 +12,28 @@ export interface HelperProcessOptions {
   /** In Go's syntax. */
   readonly lease?: { readonly duration: string; readonly renewDeadline: string; readonly retryPeriod: string }
   readonly args?: readonly string[]
+  /** The bundle, as it is shipped, and Node's arguments for it; else the sources. */
+  readonly shipped?: { readonly program: string; readonly nodeArgs: readonly string[] }
 }
 
 const LEASE = { duration: '3s', renewDeadline: '2s', retryPeriod: '300ms' }
 
 export function startHelperProcess(t: Test, options: HelperProcessOptions): VnodeProcess {
-  const { name, kubeconfig, webhookPort, lease = LEASE, args = [] } = options
+  const { name, kubeconfig, webhookPort, lease = LEASE, args = [], shipped } = options
   return new VnodeProcess(t, {
     command: 'helper',
+    ...shipped,
     args: [
       ...['--kubeconfig', kubeconfig, '--webhook-url', `https://127.0.0.1:${webhookPort}`],
       ...['--lease-duration', lease.duration, '--renew-deadline', lease.renewDeadline],
       ...['--retry-period', lease.retryPeriod, '--host', '127.0.0.1', '--ops-port', '0', ...args],
     ],
-    env: { VNODE_INSTALL_NAMESPACE: name, VNODE_NAME: name },
+    env: {
+      VNODE_INSTALL_NAMESPACE: name,
+      VNODE_NAME: name,
+      // What a test runner has Node load takes more memory than the program.
+      ...(shipped === undefined ? {} : { NODE_OPTIONS: '' }),
+    },
   })
 }
 

@@ -16,6 +16,8 @@ export interface ProcessOptions {
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** In place of the sources. */
+  readonly program?: string
   /** Of Node, before the program's name. */
   readonly nodeArgs?: readonly string[]
   /** Where stdout goes, in place of a pipe that is read: `pipe` leaves the reading to the test. */
@@ -37,8 +39,8 @@ export class VnodeProcess {
   #stderr = ''
 
   constructor(t: Test, options: ProcessOptions) {
-    const { command = 'webhook', args = [], env = {}, cwd, nodeArgs = [], stdout } = options
-    this.#child = spawn(...withParent(process.execPath, [...nodeArgs, VNODE, command, ...args]), {
+    const { command = 'webhook', args = [], env = {}, cwd, nodeArgs = [], program = VNODE, stdout } = options
+    this.#child = spawn(...withParent(process.execPath, [...nodeArgs, program, command, ...args]), {
       env: { ...withoutOurs(process.env), ...env },
       stdio: ['ignore', stdout ?? 'pipe', 'pipe'],
       ...(cwd === undefined ? {} : { cwd }),
