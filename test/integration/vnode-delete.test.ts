@@ -1,48 +1,19 @@
-import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { stringify } from 'yaml'
 import { CLUSTER_TAG } from '../../src/core/vnode/virtual-node-tags.ts'
-import { runVnode } from '../helpers/cli.ts'
 import { controlPlaneOrSkip } from '../helpers/control-plane.ts'
-import { createRequest, eciClient, untilStatus } from '../helpers/eci-client.ts'
-import { fakeEci } from '../helpers/fake-eci/server.ts'
-import type { KubeObject } from '../helpers/kube-http.ts'
+import { createRequest, untilStatus } from '../helpers/eci-client.ts'
 import { onNodeUpdates } from '../helpers/node-updates.ts'
-import { makePod } from '../helpers/pods.ts'
-import { home, SEED_CONFIG } from '../helpers/vnode-config.ts'
+import { isCordoned, readyVnodes } from '../helpers/ready-vnodes.ts'
 
 const REFUSAL = { kind: 'refuse', status: 403, code: 'Forbidden.RAM', message: 'no' } as const
-const isCordoned = ({ spec }: KubeObject) => spec?.unschedulable === true
 
 const controlPlane = await controlPlaneOrSkip(t, { controllerManager: true })
 if (controlPlane !== undefined) {
-  const { metadata } = await controlPlane.ask('GET', '/api/v1/namespaces/kube-system')
-  const kubeConfig = (await readFile(controlPlane.kubeconfigPath)).toString('base64')
-  const config = SEED_CONFIG.replace('/path/to/kubeconfig', controlPlane.kubeconfigPath)
-  const fake = await fakeEci(t)
-  const client = eciClient(t, fake)
-  const { env } = home(t, config)
-  const vnode = (...argv: string[]) =>
-    runVnode(argv, { env: { ...env, VNODE_ECI_ENDPOINT: fake.url, VNODE_ECI_CA: fake.caFile } })
-  let made = 0
-
-  /** A VNode of this cluster that is Ready, unless the tag says otherwise. */
-  const register = async (cluster: string | null = metadata.uid) => {
-    made += 1
-    const tag = cluster === null ? [] : [{ key: CLUSTER_TAG, value: cluster }]
-    const request = createRequest({ kubeConfig, tag, clientToken: `token-${made}` })
-    const { virtualNodeId } = await client.createVirtualNode(request)
-    const node = `cn-hangzhou.${virtualNodeId}`
-    await untilStatus(client, virtualNodeId, 'Ready')
-    return { virtualNodeId, node }
-  }
-  const nodeObject = (node: string) => controlPlane.ask('GET', `/api/v1/nodes/${node}`)
-  const runPod = async (namespace: string, node: string, name: string) => {
-    const pod = makePod({ name, namespace, spec: { nodeName: node } })
-    await controlPlane.ask('POST', `/api/v1/namespaces/${namespace}/pods`, { body: pod })
-    const isRunning = ({ status }: KubeObject) => status?.phase === 'Running'
-    await controlPlane.waitFor(`/api/v1/namespaces/${namespace}/pods/${name}`, isRunning, { timeout: 60_000 })
-  }
+  const { fake, client, kubeConfig, clusterUid, vnode, register, runPod, nodeObject } = await readyVnodes(
+    t,
+    controlPlane,
+  )
 
   t.test('an empty VNode is deleted, and its Node with it', async t => {
     const { virtualNodeId, node } = await register()
@@ -186,62 +157,6 @@ Move them away with --drain, or say --force to lose them.
     t.match(await vnode('delete', virtualNodeId), { status: 0 })
   })
 
-  /** Whatever a PodDisruptionBudget says; and nothing of the Pod is left that would keep its VNode. */
-  t.test('by force its Pods are deleted at once, and then the VNode', async t => {
-    const namespace = await controlPlane.namespace(t)
-    const { virtualNodeId, node } = await register()
-    await controlPlane.ask('POST', `/apis/policy/v1/namespaces/${namespace}/poddisruptionbudgets`, {
-      body: { metadata: { name: 'all' }, spec: { maxUnavailable: 0, selector: {} } },
-    })
-    await runPod(namespace, node, 'lost')
-    const dry = await vnode('delete', virtualNodeId, '--force', '--dry-run')
-    t.match(dry.stdout, `Node ${node}: would be cordoned, and 1 Pod deleted at once\n`)
-    t.match(await controlPlane.request('GET', `/api/v1/namespaces/${namespace}/pods/lost`), { status: 200 })
-    const seen: boolean[] = []
-    const wait = async () => seen.push(isCordoned(await nodeObject(node)))
-    fake.plan('DeleteVirtualNode', { kind: 'after', wait })
-    const { status, stdout, stderr } = await vnode('delete', virtualNodeId, '--force')
-    t.equal(status, 0, stderr)
-    t.match(JSON.parse(stdout), { VirtualNodeId: virtualNodeId })
-    t.match(stderr, `vnode: warning: 1 Pod on Node ${node}, 1 of which would be lost for good:\n`)
-    t.strictSame(seen, [true], 'nothing new is scheduled there meanwhile')
-    t.match(await controlPlane.request('GET', `/api/v1/namespaces/${namespace}/pods/lost`), { status: 404 })
-    t.equal(fake.virtualNodes.length, 0)
-  })
-
-  t.test('by force after a drain: what is evicted has its time, what is held has not', async t => {
-    const namespace = await controlPlane.namespace(t)
-    const { virtualNodeId, node } = await register()
-    await runPod(namespace, node, 'held')
-    const path = `/api/v1/namespaces/${namespace}/pods/held`
-    const finalizers = (names: readonly string[]) =>
-      controlPlane.ask('PATCH', path, {
-        body: { metadata: { finalizers: names } },
-        contentType: 'application/merge-patch+json',
-      })
-    await finalizers(['example.com/hold'])
-    const kept = await vnode('delete', virtualNodeId, '--drain', '--force', '--timeout', '1s')
-    t.match(kept, { status: 1, stdout: '', stderr: /still has 1 Pod; the VNode stays, cordoned/ })
-    t.ok(isCordoned(await nodeObject(node)))
-    await finalizers([])
-    t.match(await vnode('delete', virtualNodeId, '--drain', '--force'), { status: 0 })
-  })
-
-  t.test('by force, while ECI still ends what ran there', async t => {
-    const { virtualNodeId } = await register()
-    const ending = { kind: 'refuse', status: 409, code: 'IncorrectStatus.ContainerGroupExists' } as const
-    fake.plan('DeleteVirtualNode', ending)
-    const forced = await vnode('delete', virtualNodeId, '--force')
-    t.match(forced, {
-      status: 0,
-      stderr: `vnode: ECI still has Pods on VNode ${virtualNodeId}; asking again\n`,
-    })
-    const other = await register()
-    fake.plan('DeleteVirtualNode', ending)
-    t.match(await vnode('delete', other.virtualNodeId), { status: 1, stderr: /ContainerGroupExists/ })
-    t.match(await vnode('delete', other.virtualNodeId), { status: 0 })
-  })
-
   t.test("another cluster's VNode is refused, and so is one that nobody knows", async t => {
     const other = await register('11111111-2222-3333-4444-555555555555')
     const refused = await vnode('delete', other.virtualNodeId)
@@ -289,13 +204,12 @@ Move them away with --drain, or say --force to lose them.
   })
 
   t.test('an update reads first and sends the full set', async t => {
-    made += 1
     const tag = [
-      { key: CLUSTER_TAG, value: metadata.uid },
+      { key: CLUSTER_TAG, value: clusterUid },
       { key: 'team', value: 'a' },
     ]
     const { virtualNodeId } = await client.createVirtualNode(
-      createRequest({ kubeConfig, tag, clientToken: `token-${made}`, virtualNodeName: 'shop' }),
+      createRequest({ kubeConfig, tag, clientToken: 'shop', virtualNodeName: 'shop' }),
     )
     const [one] = fake.virtualNodes
     await untilStatus(client, virtualNodeId, 'Ready')
@@ -331,7 +245,7 @@ Move them away with --drain, or say --force to lose them.
     t.strictSame(one?.tags.map(({ Key, Value }) => `${Key}=${Value}`).toSorted(), [
       'env=prod',
       'vnode-profile.io/cluster-dns=10.96.0.10',
-      `vnode-profile.io/cluster=${metadata.uid}`,
+      `vnode-profile.io/cluster=${clusterUid}`,
       'vnode-profile.io/custom-resources=a.com/x=1',
     ])
     const calls = fake.callsOf('UpdateVirtualNode').length
