@@ -12,17 +12,22 @@ import { makePending, makeSituation } from '../../../helpers/spill.ts'
 import { holds } from '../../../helpers/webhook.ts'
 
 /** A spiller whose API server answers as `answer` says; gives the names of the Pods that were patched, in order. */
-function scene(t: Tap.Test, answer: (name: string) => unknown) {
+function scene(
+  t: Tap.Test,
+  answer: (name: string, method: string) => unknown,
+  { rate = 1000, burst = 1000 }: { rate?: number; burst?: number } = {},
+) {
   const situation = makeSituation()
   const patched: string[] = []
   const over = new AbortController()
   const request = async <T>({ method, path }: ApiRequest): Promise<T> => {
     const name = path.slice(path.lastIndexOf('/') + 1)
     if (method === 'PATCH') patched.push(name)
-    return answer(name) as T
+    return answer(name, method) as T
   }
   const clock = new JumpClock()
   const metrics = createHelperMetrics().spill
+  const told: string[] = []
   const log = createLogger('silent', { write: () => undefined })
   const spiller = new Spiller({
     client: { request } satisfies Pick<KubeClient, 'request'>,
@@ -32,8 +37,8 @@ function scene(t: Tap.Test, answer: (name: string) => unknown) {
       judge: (pod, waitedMs) =>
         spillVerdict(pod, { ...situation, namespace: makeNamespace(pod.namespace), waitedMs }),
     },
-    settings: { ...DEFAULT_SPILL, rate: 1000, burst: 1000 },
-    reports: new PodEvents({ events: { emit: () => undefined }, metrics, log }),
+    settings: { ...DEFAULT_SPILL, rate, burst },
+    reports: new PodEvents({ events: { emit: ({ reason }) => void told.push(reason) }, metrics, log }),
     metrics,
     clock,
   })
@@ -44,7 +49,7 @@ function scene(t: Tap.Test, answer: (name: string) => unknown) {
     over.abort()
     await run
   })
-  return { spiller, patched, add, clock }
+  return { spiller, patched, add, clock, told, metrics, over, run }
 }
 
 declare namespace Tap {
@@ -74,6 +79,40 @@ for (const status of [403, 500]) {
       )
   })
 }
+
+t.test('a crowd that is denied takes no turns of those that are not, however old it is', async t => {
+  const { patched, add, clock } = scene(t as never, name => (name.startsWith('bad') ? refuse(403) : {}), {
+    rate: 20,
+    burst: 100,
+  })
+  const CROWD = 800
+  for (let index = 0; index < CROWD; index += 1) add(`bad-${index}`)
+  add('good')
+  // By 20 a second this would take more than half a minute.
+  await holds(() => patched.includes('good'), 5000)
+  t.equal(patched.length, CROWD + 1, 'each had one attempt')
+  clock.jump(60_000)
+  await holds(() => patched.length > CROWD + 1, 5000)
+  add('another')
+  await holds(() => patched.includes('another'), 5000)
+  t.ok(patched.length < CROWD + 40, 'and few had a second one meanwhile')
+})
+
+t.test('a conflict about a Pod that nobody has changed is a failure, told and slower each time', async t => {
+  const stored = { metadata: { uid: 'uid-odd', resourceVersion: '7' } }
+  const { patched, add, clock, told } = scene(t as never, (name, method) => {
+    if (name !== 'odd') return {}
+    return method === 'PATCH' ? refuse(409) : stored
+  })
+  add('odd')
+  await holds(() => told.includes('SpillFailed'), 5000)
+  add('good')
+  await holds(() => patched.includes('good'), 5000)
+  t.strictSame(patched, ['odd', 'good'])
+  clock.jump(1000)
+  await holds(() => patched.length === 3, 5000)
+  t.equal(patched[2], 'odd')
+})
 
 t.test('an API server that is busy is left in peace', async t => {
   let isBusy = true
