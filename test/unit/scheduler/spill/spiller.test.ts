@@ -1,6 +1,5 @@
 import t from 'tap'
 import { spillVerdict } from '../../../../src/core/spill/verdict.ts'
-import { ApiError, type ApiRequest, type KubeClient } from '../../../../src/kube/api.ts'
 import { PodEvents } from '../../../../src/scheduler/spill/pod-events.ts'
 import { DEFAULT_SPILL } from '../../../../src/scheduler/spill/settings.ts'
 import { Spiller } from '../../../../src/scheduler/spill/spiller.ts'
@@ -8,6 +7,7 @@ import { createHelperMetrics } from '../../../../src/telemetry/helper-metrics.ts
 import { createLogger } from '../../../../src/telemetry/json-log.ts'
 import { makeNamespace } from '../../../helpers/environments.ts'
 import { JumpClock } from '../../../helpers/fake-clock.ts'
+import { podsApi, refuse } from '../../../helpers/pods-api.ts'
 import { makePending, makeSituation } from '../../../helpers/spill.ts'
 import { holds } from '../../../helpers/webhook.ts'
 
@@ -18,19 +18,14 @@ function scene(
   { rate = 1000, burst = 1000 }: { rate?: number; burst?: number } = {},
 ) {
   const situation = makeSituation()
-  const patched: string[] = []
   const over = new AbortController()
-  const request = async <T>({ method, path }: ApiRequest): Promise<T> => {
-    const name = path.slice(path.lastIndexOf('/') + 1)
-    if (method === 'PATCH') patched.push(name)
-    return answer(name, method) as T
-  }
+  const { client, patched } = podsApi(answer)
   const clock = new JumpClock()
   const metrics = createHelperMetrics().spill
   const told: string[] = []
   const log = createLogger('silent', { write: () => undefined })
   const spiller = new Spiller({
-    client: { request } satisfies Pick<KubeClient, 'request'>,
+    client,
     world: {
       isLoaded: true,
       environment: situation.environment,
@@ -54,10 +49,6 @@ function scene(
 
 declare namespace Tap {
   type Test = typeof t
-}
-
-const refuse = (status: number) => {
-  throw new ApiError('a test says no', { status })
 }
 
 for (const status of [403, 500]) {
