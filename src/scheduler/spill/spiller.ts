@@ -103,9 +103,16 @@ export class Spiller {
 
   /** Until the signal aborts. Rejects on a fault of ours. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const wait = this.#options.world.isLoaded ? await this.#turn(signal) : TICK_MS
-      if (wait > 0) await this.#wake.wait(wait, signal)
+    const { world, metrics } = this.#options
+    try {
+      while (!signal.aborted) {
+        const wait = world.isLoaded ? await this.#turn(signal) : TICK_MS
+        if (wait > 0) await this.#wake.wait(wait, signal)
+      }
+    } finally {
+      // Whoever leads next tells them: two that do would be added up.
+      metrics.queue.reset()
+      metrics.heldBackNow.reset()
     }
   }
 

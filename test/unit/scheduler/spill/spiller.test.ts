@@ -8,7 +8,7 @@ import { createLogger } from '../../../../src/telemetry/json-log.ts'
 import { makeNamespace } from '../../../helpers/environments.ts'
 import { JumpClock } from '../../../helpers/fake-clock.ts'
 import { podsApi, refuse } from '../../../helpers/pods-api.ts'
-import { makePending, makeSituation } from '../../../helpers/spill.ts'
+import { makePending, makeSituation, UNSCHEDULABLE } from '../../../helpers/spill.ts'
 import { holds } from '../../../helpers/webhook.ts'
 
 /** A spiller whose API server answers as `answer` says; gives the names of the Pods that were patched, in order. */
@@ -103,6 +103,26 @@ t.test('a conflict about a Pod that nobody has changed is a failure, told and sl
   clock.jump(1000)
   await holds(() => patched.length === 3, 5000)
   t.equal(patched[2], 'odd')
+})
+
+t.test('one that leads no more says of no Pod that it waits', async t => {
+  const { patched, add, spiller, clock, metrics, over, run } = scene(t as never, () => ({}), {
+    rate: 0.001,
+    burst: 1,
+  })
+  const sum = async (gauge: { get(): Promise<{ values: { value: number }[] }> }) =>
+    (await gauge.get()).values.reduce((all, { value }) => all + value, 0)
+  for (const name of ['first', 'waits']) add(name)
+  const nominatedNodeName = 'worker-1'
+  const held = makePending({ name: 'held', uid: 'uid-held', status: { ...UNSCHEDULABLE, nominatedNodeName } })
+  spiller.setPod('team-a/held', held)
+  await holds(() => patched.length === 1, 5000)
+  clock.jump(1000)
+  await holds(async () => (await sum(metrics.queue)) === 1 && (await sum(metrics.heldBackNow)) === 1, 5000)
+  over.abort()
+  await run
+  t.equal(await sum(metrics.queue), 0)
+  t.equal(await sum(metrics.heldBackNow), 0)
 })
 
 t.test('an API server that is busy is left in peace', async t => {
