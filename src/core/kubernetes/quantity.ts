@@ -108,28 +108,43 @@ export type AmountReader = (container: Record<string, unknown>, resource: string
 
 /**
  * What the scheduler counts for a Pod, in nano-units. Both are untrusted JSON: what cannot be read counts as nothing. With the status of a
- * Pod that runs, a container that is being resized in place counts with the larger of what it has and what it is to have.
+ * Pod that runs, what is being resized in place counts with the larger of what it has and what it is to have, unless its node can never give
+ * that.
  */
 export function podRequests(podSpec: unknown, podStatus?: unknown): PodResources {
   const spec = asRecord(podSpec) ?? {}
-  const read = requestReader(podStatus)
+  const status = asRecord(podStatus)
+  const read = requestReader(status)
+  const sum = (resource: string) => schedulerRequest(spec, resource, { read, status })
   return {
-    cpu: schedulerRequest(spec, 'cpu', read),
-    memory: schedulerRequest(spec, 'memory', read),
-    ephemeralStorage: schedulerRequest(spec, 'ephemeral-storage', read),
-    gpu: schedulerRequest(spec, 'nvidia.com/gpu', read),
+    cpu: sum('cpu'),
+    memory: sum('memory'),
+    ephemeralStorage: sum('ephemeral-storage'),
+    gpu: sum('nvidia.com/gpu'),
   }
 }
 
 /** Only these may be set for the Pod as a whole. */
 const POD_LEVEL_RESOURCES: ReadonlySet<string> = new Set(['cpu', 'memory'])
 
-function schedulerRequest(spec: Record<string, unknown>, resource: string, read: AmountReader): bigint {
+interface Running {
+  readonly read: AmountReader
+  readonly status: Record<string, unknown> | undefined
+}
+
+function schedulerRequest(
+  spec: Record<string, unknown>,
+  resource: string,
+  { read, status }: Running,
+): bigint {
   const overhead = amountIn(spec.overhead, resource) ?? 0n
   const ofContainers = effectiveAmount(spec, resource, read)
   if (!POD_LEVEL_RESOURCES.has(resource)) return (ofContainers ?? 0n) + overhead
   const pod = asRecord(spec.resources)
-  const ofPod = amountIn(pod?.requests, resource) ?? ofContainers ?? amountIn(pod?.limits, resource)
+  const requested = amountIn(pod?.requests, resource)
+  const ofItself =
+    requested === undefined ? undefined : resized(requested, { given: status, status, resource })
+  const ofPod = ofItself ?? ofContainers ?? amountIn(pod?.limits, resource)
   return (ofPod ?? 0n) + overhead
 }
 
@@ -171,22 +186,40 @@ function requestOf(container: Record<string, unknown>, resource: string): bigint
 }
 
 /** Requests, and of containers that run what they were given: a resize in place changes the one before the other. */
-function requestReader(podStatus: unknown): AmountReader {
-  const status = asRecord(podStatus)
+function requestReader(status: Record<string, unknown> | undefined): AmountReader {
   const running = [...asRecords(status?.containerStatuses), ...asRecords(status?.initContainerStatuses)]
-  const given = running.filter(
-    one => own(one, 'resources') !== undefined || own(one, 'allocatedResources') !== undefined,
+  const known = running.filter(hasAmounts)
+  if (known.length === 0) return requestOf
+  const byName = new Map(known.map(one => [one.name, one]))
+  return (container, resource) =>
+    resized(requestOf(container, resource), { given: byName.get(container.name), status, resource })
+}
+
+function hasAmounts(one: Record<string, unknown>): boolean {
+  return own(one, 'resources') !== undefined || own(one, 'allocatedResources') !== undefined
+}
+
+interface Resize {
+  /** The status of the container, or of the Pod as a whole. */
+  readonly given: Record<string, unknown> | undefined
+  /** The Pod's. */
+  readonly status: Record<string, unknown> | undefined
+  readonly resource: string
+}
+
+/** Whoever may resize a Pod may ask for more than any node has: that alone takes nothing of the node. */
+function resized(requested: bigint | undefined, { given, status, resource }: Resize): bigint | undefined {
+  if (given === undefined || !hasAmounts(given)) return requested
+  const has = larger(
+    amountIn(asRecord(own(given, 'resources'))?.requests, resource),
+    amountIn(own(given, 'allocatedResources'), resource),
   )
-  if (given.length === 0) return requestOf
-  const byName = new Map(given.map(one => [one.name, one]))
-  return (container, resource) => {
-    const one = byName.get(container.name)
-    const has = larger(
-      amountIn(asRecord(own(one, 'resources'))?.requests, resource),
-      amountIn(own(one, 'allocatedResources'), resource),
-    )
-    return larger(requestOf(container, resource), has)
-  }
+  return isInfeasible(status) ? has : larger(requested, has)
+}
+
+function isInfeasible(status: Record<string, unknown> | undefined): boolean {
+  const condition = asRecords(status?.conditions).find(({ type }) => type === 'PodResizePending')
+  return condition?.reason === 'Infeasible'
 }
 
 /** One amount of a resource list (`limits`, `requests`, `overhead`); negative ones, which the apiserver refuses, are none. */

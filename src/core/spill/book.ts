@@ -22,6 +22,8 @@ export interface Tracked {
   isDone: boolean
   /** Attempts in a row that came to nothing. */
   tries: number
+  /** An attempt failed for a reason of its own: those that had none yet go first. */
+  isDenied: boolean
   /** The rule of an attempt that had no answer: it may have been the one that counts. */
   unanswered: string | undefined
   /** Codes that its Events have told. */
@@ -102,10 +104,10 @@ export class SpillBook {
     this.#setDue(tracked, tracked.notBefore)
   }
 
-  /** The oldest Pod that may spill. */
+  /** The oldest Pod that may spill; one that was denied comes after all that were not. */
   next(now: number): Tracked | undefined {
     if (!this.#isSorted) {
-      this.#queue.sort(byCreation)
+      this.#queue.sort(byTurn)
       this.#isSorted = true
     }
     const first = this.#queue.findIndex(one => isReady(one, now) && this.#tracked.get(one.key) === one)
@@ -113,6 +115,14 @@ export class SpillBook {
     const passed = this.#queue.splice(0, first < 0 ? this.#queue.length : first)
     for (const one of passed) one.isQueued = false
     return this.#queue[0]
+  }
+
+  /** An attempt failed for a reason of its own: it comes to the queue again, behind those that had none. */
+  deny(tracked: Tracked): void {
+    tracked.isDenied = true
+    tracked.isQueued = false
+    const at = this.#queue.indexOf(tracked)
+    if (at >= 0) this.#queue.splice(at, 1)
   }
 
   /** How many may spill and wait for their turn. */
@@ -140,6 +150,7 @@ export class SpillBook {
       isQueued: false,
       isDone: false,
       tries: 0,
+      isDenied: false,
       unanswered: undefined,
       told: new Set(),
     }
@@ -165,6 +176,11 @@ export class SpillBook {
 
 function isReady({ verdict, isDone, notBefore }: Tracked, now: number): boolean {
   return !isDone && verdict?.outcome === 'spill' && notBefore <= now
+}
+
+function byTurn(a: Tracked, b: Tracked): number {
+  if (a.isDenied !== b.isDenied) return a.isDenied ? 1 : -1
+  return byCreation(a, b)
 }
 
 function byCreation(a: Tracked, b: Tracked): number {

@@ -73,12 +73,6 @@ export class Capacity {
     this.#change(usage, -1n)
   }
 
-  /** Nothing is bound any more, as far as is known. */
-  forgetUsage(): void {
-    this.#shares.clear()
-    this.#requested.clear()
-  }
-
   /** Over the nodes that are Ready, schedulable and real, and whose taints these tolerations cover. */
   share(tolerations: readonly Toleration[]): Share {
     const key = JSON.stringify(tolerations)

@@ -3,6 +3,8 @@ import { asRecord, asString } from '../kubernetes/objects.ts'
 
 export interface ClaimState {
   readonly isBound: boolean
+  /** Its volume is gone, and no other one will come. */
+  readonly isLost: boolean
   readonly isDeleted: boolean
   /** Of its volume that is yet to be made; undefined if it names no class. */
   readonly storageClass?: string
@@ -12,8 +14,10 @@ export interface ClaimState {
 export function claimState(raw: unknown): ClaimState {
   const claim = asRecord(raw)
   const storageClass = asString(asRecord(claim?.spec)?.storageClassName) ?? ''
+  const phase = asRecord(claim?.status)?.phase
   return {
-    isBound: asRecord(claim?.status)?.phase === 'Bound',
+    isBound: phase === 'Bound',
+    isLost: phase === 'Lost',
     isDeleted: asRecord(claim?.metadata)?.deletionTimestamp !== undefined,
     ...(storageClass === '' ? {} : { storageClass }),
   }
@@ -38,6 +42,7 @@ export function claimFault(
   const what = `PersistentVolumeClaim ${name}`
   if (state === undefined) return { code: 'claim-missing', reason: `${what} is not there` }
   if (state.isDeleted) return { code: 'claim-missing', reason: `${what} is being deleted` }
+  if (state.isLost) return { code: 'claim-unbound', reason: `${what} has lost its volume` }
   const { isBound, storageClass } = state
   if (isBound || (storageClass !== undefined && boundLate(storageClass))) return undefined
   return { code: 'claim-unbound', reason: `${what} is not bound, and no node can take the Pod before it is` }

@@ -37,6 +37,9 @@ export function missedOf(
   }
 }
 
+/** It cannot be changed any more; and a Pod that goes there by itself needs none. */
+const NOTHING: ReadonlyMap<string, string> = new Map()
+
 function patchOf(pod: PendingPod, placed: Placed, settings: Settings): PodPatch | undefined {
   const { route, policy } = placed
   // It stays on real nodes until it spills, and then gets all that it can.
@@ -44,7 +47,7 @@ function patchOf(pod: PendingPod, placed: Placed, settings: Settings): PodPatch 
   const additions =
     route === 'rule'
       ? additionsForSpill(placed, pod.facts, settings)
-      : additionsFor(placed, pod.facts, settings, [])
+      : { ...additionsFor(placed, pod.facts, settings, []), nodeSelector: NOTHING }
   if (isEmptyAdditions(additions)) return undefined
   return checked(pod.facts, pod.resourceVersion, renderPatch(pod.facts.object, additions))
 }

@@ -24,9 +24,35 @@ export function scaleUpOf(raw: unknown): ScaleUp | undefined {
   return known.length === 0 ? undefined : { uid, atMs: Math.max(...known) }
 }
 
-/** How long ago it was said. A clock that is ahead of ours must not make an Event fresh for longer than it can be. */
+/** How long ago it was said; by a clock that is ahead of ours, just now. */
 export function scaleUpAge(atMs: number | undefined, nowMs: number): number | undefined {
   return atMs === undefined ? undefined : Math.max(0, nowMs - atMs)
+}
+
+interface Said {
+  /** By the clock of whoever said it. */
+  readonly atMs: number
+  /** Not after it was heard: a clock that is ahead of ours must not make it fresh for longer than it can be. */
+  readonly boundedMs: number
+}
+
+/** By Pod, when an autoscaler last said that it makes a node for it. */
+export class ScaleUps {
+  readonly #said = new Map<string, Said>()
+
+  hear({ uid, atMs }: ScaleUp, nowMs: number): void {
+    if ((this.#said.get(uid)?.atMs ?? Number.NEGATIVE_INFINITY) >= atMs) return
+    this.#said.set(uid, { atMs, boundedMs: Math.min(atMs, nowMs) })
+  }
+
+  /** Events are removed after an hour: by then what they said is old, but another one may have said it again since. */
+  forget({ uid, atMs }: ScaleUp): void {
+    if ((this.#said.get(uid)?.atMs ?? Number.NEGATIVE_INFINITY) <= atMs) this.#said.delete(uid)
+  }
+
+  ageOf(uid: string, nowMs: number): number | undefined {
+    return scaleUpAge(this.#said.get(uid)?.boundedMs, nowMs)
+  }
 }
 
 function timeOf(text: unknown): number[] {

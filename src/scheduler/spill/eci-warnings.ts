@@ -6,7 +6,7 @@ import type { PendingPod } from '../../core/spill/pending-pod.ts'
 import type { KubeClient } from '../../kube/api.ts'
 import { type Clock, sleep } from '../../kube/clock.ts'
 import { Wake } from '../wake.ts'
-import type { Owners } from './owners.ts'
+import { type Owners, templateOf } from './owners.ts'
 import type { PodEvents } from './pod-events.ts'
 import { readPod } from './pod-writer.ts'
 import type { SpillWorld } from './world.ts'
@@ -28,7 +28,7 @@ const PAUSE_MS = 1_000
 export class EciWarnings {
   readonly #options: EciWarningsOptions
   readonly #queue = new Map<string, PendingPod>()
-  /** Uids of the owners that were looked at in {@link EciWarnings.#hour}. */
+  /** By template, what was looked at in {@link EciWarnings.#hour}: an edit of a Deployment brings another one within minutes. */
   readonly #looked = new Set<string>()
   #hour = ''
   readonly #wake: Wake
@@ -68,11 +68,13 @@ export class EciWarnings {
     const hour = today().toISOString().slice(0, 13)
     if (hour !== this.#hour) this.#looked.clear()
     this.#hour = hour
+    const template = templateOf(pod)
+    if (this.#looked.has(template)) return
     const owner = await owners.of(pod)
-    if (this.#looked.has(owner.uid)) return
-    this.#looked.add(owner.uid)
     const found = await readPod(client, pod)
+    // One that is gone, or a read that fails, must not silence the others of its kind.
     if (found === undefined) return
+    this.#looked.add(template)
     const decision = decide(podFacts(found), world.namespaceOf(pod.namespace), world.environment)
     const annotations = decision.outcome === 'placed' ? { annotations: decision.effect.annotations } : {}
     const advice = podAdvice(found, annotations)

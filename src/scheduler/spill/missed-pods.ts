@@ -13,6 +13,7 @@ import { Wake } from '../wake.ts'
 import type { Owners } from './owners.ts'
 import type { PodEvents } from './pod-events.ts'
 import { type Written, writePod } from './pod-writer.ts'
+import { RetryQueue, type Waiting } from './retry-queue.ts'
 import type { SpillWorld } from './world.ts'
 
 export interface MissedPodsOptions {
@@ -26,86 +27,130 @@ export interface MissedPodsOptions {
   readonly clock: Clock
 }
 
+/** A Pod without a node and without a mark of ours. */
+interface Unmarked {
+  /** As it was last seen. */
+  pod: PendingPod
+  isCounted: boolean
+  /** What has been done and said of it, so that only another answer is worth another look. */
+  settled: string
+}
+
 const TICK_MS = 1_000
+/** What nobody tells (a namespace's labels) is looked at in these times. */
+const LOOK_MS = 10_000
+/** Conflicts in a row after which a Pod that somebody keeps on changing has to wait. */
+const MOST_CONFLICTS = 5
 /** Told owners that are remembered; forgetting one writes the same Event once more. */
 const MOST_TOLD = 2_000
 
 export class MissedPods {
   readonly #options: MissedPodsOptions
-  /** By uid, in the order in which they were seen. */
-  readonly #queue = new Map<string, PendingPod>()
-  /** Uids of unbound Pods that were looked at. */
-  readonly #seen = new Set<string>()
-  readonly #counted = new WeakSet<PendingPod>()
+  /** By uid. */
+  readonly #queue: RetryQueue<Unmarked>
+  /** By uid, all that there are. */
+  readonly #unmarked = new Map<string, Unmarked>()
   readonly #told = new Set<string>()
   readonly #wake: Wake
+  #environment: unknown
+  #lookedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: MissedPodsOptions) {
     this.#options = options
+    this.#queue = new RetryQueue(options.clock)
     this.#wake = new Wake(options.clock)
   }
 
   /** A Pod without a node. One that gets its node while it waits here is looked at all the same. */
   add(pod: PendingPod): void {
-    if (pod.facts.annotations.has(ANNOTATION_RULES) || this.#seen.has(pod.uid)) return
-    this.#seen.add(pod.uid)
-    this.#queue.set(pod.uid, pod)
+    const isMarked = pod.facts.annotations.has(ANNOTATION_RULES)
+    const known = this.#unmarked.get(pod.uid)
+    if (known !== undefined) known.pod = pod
+    if (isMarked) this.forget(pod.uid)
+    if (isMarked || known !== undefined) return
+    const unmarked = { pod, isCounted: false, settled: '' }
+    this.#unmarked.set(pod.uid, unmarked)
+    this.#queue.add(pod.uid, unmarked)
     this.#wake.now()
   }
 
   /** The Pod has a node, or is gone. */
   forget(uid: string): void {
-    this.#seen.delete(uid)
+    this.#unmarked.delete(uid)
   }
 
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ minMs: 200, maxMs: 10_000, random: Math.random })
     while (!signal.aborted) {
-      const [pod] = this.#options.world.isLoaded ? this.#queue.values() : []
-      if (pod === undefined) {
+      const next = this.#options.world.isLoaded ? this.#next() : undefined
+      if (next === undefined) {
         await this.#wake.wait(TICK_MS, signal)
         continue
       }
-      this.#queue.delete(pod.uid)
-      const written = await this.#look(pod)
+      const written = await this.#look(next.value)
       if (signal.aborted) return
-      if (written?.kind !== 'failed') backoff.reset()
-      else {
-        this.#queue.set(pod.uid, pod)
+      if (written?.kind !== 'failed' && written?.kind !== 'changed') backoff.reset()
+      else this.#queue.retry(next, next.value)
+      if (written?.kind === 'failed' && written.isEverybodys)
         await sleep(this.#options.clock, Math.max(backoff.next(), written.retryAfterMs), signal)
-      }
     }
   }
 
-  async #look(given: PendingPod): Promise<Written | undefined> {
-    const { metrics } = this.#options
-    const first = this.#missed(given)
+  #next(): Waiting<Unmarked> | undefined {
+    const now = this.#options.clock.now()
+    const { environment } = this.#options.world
+    if (environment !== this.#environment || now - this.#lookedAt >= LOOK_MS) {
+      this.#environment = environment
+      this.#lookedAt = now
+      this.#lookAgain()
+    }
+    return this.#queue.take()
+  }
+
+  /** Rules, VNodes, and labels of namespaces may have become others since a Pod was looked at. */
+  #lookAgain(): void {
+    for (const [uid, unmarked] of this.#unmarked) {
+      const missed = this.#missed(unmarked)
+      if (missed !== undefined && essenceOf(missed) !== unmarked.settled) this.#queue.add(uid, unmarked)
+    }
+  }
+
+  /** Undefined where there is nothing more to do. */
+  async #look(unmarked: Unmarked): Promise<Written | undefined> {
+    const { pod } = unmarked
+    const first = this.#missed(unmarked)
     if (first === undefined) return undefined
-    if (!this.#counted.has(given)) metrics.missed.inc({ rule: first.rule })
-    this.#counted.add(given)
-    const { written, missed } = await this.#mend(given, first)
-    if (missed.lost !== undefined && written?.kind !== 'gone' && written?.kind !== 'failed')
-      await this.#tell(given, missed)
+    if (!unmarked.isCounted) this.#options.metrics.missed.inc({ rule: first.rule })
+    unmarked.isCounted = true
+    const { written, missed } = await this.#mend(unmarked, first)
+    if (written?.kind === 'failed' || written?.kind === 'changed') return written
+    unmarked.settled = essenceOf(missed)
+    if (missed.lost !== undefined && written?.kind !== 'gone') await this.#tell(pod, missed)
     return written
   }
 
   /** Adds what can still be added, to the Pod as it is by now. */
   async #mend(
-    given: PendingPod,
+    unmarked: Unmarked,
     first: Missed,
   ): Promise<{ readonly written?: Written; readonly missed: Missed }> {
     const { client, metrics, reports } = this.#options
-    let [pod, missed] = [given, first]
-    while (missed.patch !== undefined) {
+    let missed = first
+    for (let conflicts = 1; missed.patch !== undefined; conflicts += 1) {
+      const { pod } = unmarked
       const written = await writePod(client, pod, missed.patch, MISSED_MANAGER)
       metrics.patches.inc({ purpose: 'missed', outcome: written.kind })
       if (written.kind === 'refused') reports.refused(pod, missed.rule, written.reason)
+      if (written.kind === 'failed') reports.failed(pod, missed.rule, written.reason)
       if (written.kind !== 'changed') return { written, missed }
-      pod = pendingPod(written.pod)
-      const { nodeName } = pod.facts
-      const next = this.#missed(pod)
-      if (next === undefined) return { missed: { rule: missed.rule, ...this.#lostTo(nodeName, missed) } }
+      unmarked.pod = pendingPod(written.pod)
+      const next = this.#missed(unmarked)
+      if (next === undefined) {
+        const lost = this.#lostTo(unmarked.pod.facts.nodeName, missed)
+        return { missed: { rule: missed.rule, ...lost } }
+      }
+      if (conflicts >= MOST_CONFLICTS) return { written, missed: next }
       missed = next
     }
     return { missed }
@@ -119,15 +164,16 @@ export class MissedPods {
     return { lost: lostOnNode(nodeName) }
   }
 
-  #missed(pod: PendingPod): Missed | undefined {
+  #missed(unmarked: Unmarked): Missed | undefined {
     const { world, log } = this.#options
+    const { pod } = unmarked
     try {
       return missedOf(pod, world.namespaceOf(pod.namespace), world.environment)
     } catch (error) {
-      log.warn(
-        { pod: `${pod.namespace}/${pod.name}`, error: messageOf(error) },
-        'a missed Pod cannot be mended',
-      )
+      const why = messageOf(error)
+      if (unmarked.settled !== why)
+        log.warn({ pod: `${pod.namespace}/${pod.name}`, error: why }, 'a missed Pod cannot be mended')
+      unmarked.settled = why
       return undefined
     }
   }
@@ -139,4 +185,9 @@ export class MissedPods {
     this.#told.add(owner.uid)
     this.#options.reports.missed(owner, pod, { rule, lost })
   }
+}
+
+/** Without the version that the patch is made on. */
+function essenceOf({ rule, patch, lost }: Missed): string {
+  return JSON.stringify([rule, patch?.slice(1), lost])
 }

@@ -1,7 +1,7 @@
 /** Whom Events about Pods are for: what a person wrote, not what a controller made of it. */
 import { asRecord, asRecords, asString } from '../../core/kubernetes/objects.ts'
 import type { PendingPod } from '../../core/spill/pending-pod.ts'
-import type { KubeClient } from '../../kube/api.ts'
+import { isStatus, type KubeClient } from '../../kube/api.ts'
 import type { EventSubject } from '../../kube/event.ts'
 import { resourcePath } from '../../kube/path.ts'
 import { podSubject } from './pod-events.ts'
@@ -29,13 +29,21 @@ export class Owners {
     if (owner === undefined) return podSubject(pod)
     const known = this.#known.get(owner.uid)
     if (known !== undefined) return known
-    const found = (await this.#above(owner)) ?? owner
+    const above = await this.#above(owner)
+    // The next one may be told better.
+    if (above === 'unknown') return owner
+    const found = above ?? owner
     if (this.#known.size >= MOST_KNOWN) this.#known.clear()
     this.#known.set(owner.uid, found)
     return found
   }
 
-  async #above({ apiVersion, kind, namespace, name }: EventSubject): Promise<EventSubject | undefined> {
+  async #above({
+    apiVersion,
+    kind,
+    namespace,
+    name,
+  }: EventSubject): Promise<EventSubject | 'unknown' | undefined> {
     const plural = MIDDLEMEN.get(`${apiVersion} ${kind}`)
     if (plural === undefined) return undefined
     const [group = '', version = ''] = apiVersion.split('/')
@@ -43,11 +51,17 @@ export class Owners {
     try {
       const found = await this.#client.request<unknown>({ method: 'GET', path, accept: METADATA })
       return ownerOf(found, namespace ?? '')
-    } catch {
+    } catch (error) {
       // It may be gone by now, or may not be looked at; the direct owner will do.
-      return undefined
+      return isStatus(error, 403) || isStatus(error, 404) ? undefined : 'unknown'
     }
   }
+}
+
+/** What Pods of one template have in common: a ReplicaSet or Job, or of a StatefulSet one of its revisions. */
+export function templateOf(pod: PendingPod): string {
+  const owner = ownerOf(pod.facts.object, pod.namespace)
+  return `${owner?.uid ?? pod.uid}/${pod.facts.labels.get('controller-revision-hash') ?? ''}`
 }
 
 function ownerOf(object: unknown, namespace: string): EventSubject | undefined {

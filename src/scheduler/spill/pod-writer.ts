@@ -83,9 +83,9 @@ async function afterRefusal(client: Pick<KubeClient, 'request'>, refusal: Refusa
     const found = await readPod(client, pod)
     if (found === undefined) return { kind: 'gone' }
     // A patch that does not apply to what the Pod has become is a 422 as well, before any look at the version.
-    if (error.status === 409 || metadataOf(found).resourceVersion !== version)
-      return { kind: 'changed', pod: found }
-    return { kind: 'refused', reason: error.message }
+    if (metadataOf(found).resourceVersion !== version) return { kind: 'changed', pod: found }
+    // A webhook may say 409 too, of a Pod that nobody has changed, and as often as it is asked.
+    return isRefused ? { kind: 'refused', reason: error.message } : failed(error)
   } catch (readError) {
     return failed(readError)
   }

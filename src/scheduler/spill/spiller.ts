@@ -42,12 +42,16 @@ const MOST_CONFLICTS = 5
 const CONFLICT_MS = 1_000
 const LEAST_RETRY_MS = 1_000
 const LONGEST_RETRY_MS = 60_000
+/** Second attempts that fail again, of all Pods together: so many a second, and at once. */
+const DENIED_RATE = 2
+const DENIED_BURST = 10
 
 export class Spiller {
   readonly book = new SpillBook()
   readonly #options: SpillerOptions
   readonly #wake: Wake
   readonly #bucket: TokenBucket
+  readonly #denials: TokenBucket
   readonly #backoff = new Backoff({ minMs: 200, maxMs: 10_000, random: Math.random })
   readonly #judge: Judge
   #environment: unknown
@@ -66,6 +70,7 @@ export class Spiller {
     const { clock, settings, world } = options
     this.#wake = new Wake(clock)
     this.#bucket = new TokenBucket(clock, settings.rate, settings.burst)
+    this.#denials = new TokenBucket(clock, DENIED_RATE, DENIED_BURST)
     this.#judge = (pod, waitedMs) => world.judge(pod, waitedMs)
   }
 
@@ -98,9 +103,16 @@ export class Spiller {
 
   /** Until the signal aborts. Rejects on a fault of ours. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const wait = this.#options.world.isLoaded ? await this.#turn(signal) : TICK_MS
-      if (wait > 0) await this.#wake.wait(wait, signal)
+    const { world, metrics } = this.#options
+    try {
+      while (!signal.aborted) {
+        const wait = world.isLoaded ? await this.#turn(signal) : TICK_MS
+        if (wait > 0) await this.#wake.wait(wait, signal)
+      }
+    } finally {
+      // Whoever leads next tells them: two that do would be added up.
+      metrics.queue.reset()
+      metrics.heldBackNow.reset()
     }
   }
 
@@ -114,7 +126,7 @@ export class Spiller {
     if (pausedMs <= 0) await this.#askAboutLeavers()
     const next = this.book.next(now)
     if (next === undefined) return Math.max(1, Math.min(TICK_MS, this.book.dueIn(now)))
-    const pause = Math.max(this.#bucket.waitMs, pausedMs)
+    const pause = Math.max(this.#bucket.waitMs, pausedMs, next.isDenied ? this.#denials.waitMs : 0)
     if (pause > 0) return Math.max(1, Math.min(TICK_MS, pause, this.book.dueIn(now)))
     await this.#spill(next, signal)
     return 0
@@ -157,9 +169,9 @@ export class Spiller {
     this.#bucket.take()
     const written = await writePod(client, tracked.pod, patch, SPILL_MANAGER)
     if (signal.aborted && written.kind !== 'done') return
-    // What one Pod's namespace refuses over and over is to be slow, and to disturb nobody.
-    if (written.kind !== 'done' && !(written.kind === 'failed' && !written.isEverybodys))
-      this.#bucket.giveBack()
+    // They count what ECI is asked for. What a Pod's namespace refuses over and over is to disturb nobody.
+    if (written.kind !== 'done') this.#bucket.giveBack()
+    if (tracked.isDenied && written.kind === 'failed') this.#denials.take()
     metrics.patches.inc({ purpose: 'spill', outcome: written.kind })
     this.#conclude(tracked, verdict, written)
   }
@@ -241,6 +253,7 @@ export class Spiller {
     const wait = Math.min(LONGEST_RETRY_MS, LEAST_RETRY_MS * 2 ** Math.min(tracked.tries - 1, 10))
     this.book.postpone(tracked, Math.max(wait, retryAfterMs), now)
     if (isEverybodys) this.#pausedUntil = now + Math.max(this.#backoff.next(), retryAfterMs)
+    else this.book.deny(tracked)
     this.#options.reports.failed(tracked.pod, rule, reason)
   }
 }

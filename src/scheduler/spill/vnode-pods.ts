@@ -14,6 +14,7 @@ import type { SpillMetrics } from '../../telemetry/helper-metrics.ts'
 import { Wake } from '../wake.ts'
 import type { PodEvents } from './pod-events.ts'
 import { type Written, writePod } from './pod-writer.ts'
+import { RetryQueue, type Waiting } from './retry-queue.ts'
 import type { SpillWorld } from './world.ts'
 
 export interface VnodePodsOptions {
@@ -37,26 +38,15 @@ interface OnVnode {
   readonly pod?: VnodePod
 }
 
-interface Waiting {
-  readonly pod: VnodePod
-  /** By the clock. */
-  readonly notBefore: number
-  /** Attempts in a row that came to nothing. */
-  readonly tries: number
-}
-
 /** Conflicts in a row after which a Pod that somebody keeps on changing has to wait. */
 const MOST_CONFLICTS = 5
-const LEAST_RETRY_MS = 1_000
-const LONGEST_RETRY_MS = 60_000
-
 const TICK_MS = 1_000
 
 export class VnodePods {
   readonly #options: VnodePodsOptions
   readonly #reflectors = new Map<string, Reflector<OnVnode>>()
-  /** By `namespace/name`, those that are to be looked at, first come first served. */
-  readonly #queue = new Map<string, Waiting>()
+  /** By `namespace/name`. */
+  readonly #queue: RetryQueue<VnodePod>
   /** Uids of the Pods that are on a VNode. */
   readonly #there = new Set<string>()
   /** Uids of those of them that need no second look. */
@@ -65,6 +55,7 @@ export class VnodePods {
 
   constructor(options: VnodePodsOptions) {
     this.#options = options
+    this.#queue = new RetryQueue(options.clock)
     this.#wake = new Wake(options.clock)
   }
 
@@ -95,36 +86,24 @@ export class VnodePods {
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ minMs: 200, maxMs: 10_000, random: Math.random })
     while (!signal.aborted) {
-      const next = this.#options.world.isLoaded ? this.#next() : undefined
+      const next = this.#options.world.isLoaded ? this.#queue.take() : undefined
       if (next === undefined) {
         await this.#wake.wait(TICK_MS, signal)
         continue
       }
-      const [key, waiting] = next
-      this.#queue.delete(key)
-      const written = await this.#finish(waiting.pod)
+      const written = await this.#finish(next.value)
       if (signal.aborted) return
       if (written?.kind !== 'failed' && written?.kind !== 'changed') backoff.reset()
-      else this.#postpone(key, waiting, written)
+      else this.#postpone(next, written)
       if (written?.kind === 'failed' && written.isEverybodys)
         await sleep(this.#options.clock, Math.max(backoff.next(), written.retryAfterMs), signal)
     }
   }
 
-  /** The first one that has its turn: the others are not to wait for one whose namespace refuses it. */
-  #next(): [string, Waiting] | undefined {
-    const now = this.#options.clock.now()
-    for (const entry of this.#queue) if (entry[1].notBefore <= now) return entry
-    return undefined
-  }
-
-  #postpone(key: string, { pod, tries }: Waiting, written: Written): void {
-    const wait = Math.min(LONGEST_RETRY_MS, LEAST_RETRY_MS * 2 ** Math.min(tries, 10))
-    const notBefore = this.#options.clock.now() + wait
-    const again = written.kind === 'changed' ? vnodePod(written.pod) : pod
-    // It may have been told of anew, or deleted, meanwhile.
-    const current = this.#queue.get(key)?.pod ?? again
-    if (this.#there.has(current.uid)) this.#queue.set(key, { pod: current, notBefore, tries: tries + 1 })
+  #postpone(waiting: Waiting<VnodePod>, written: Written): void {
+    const again = written.kind === 'changed' ? vnodePod(written.pod) : waiting.value
+    // It may have been deleted meanwhile, or be another one by now.
+    if (this.#there.has(again.uid)) this.#queue.retry(waiting, again)
   }
 
   #keep(raw: unknown): OnVnode {
@@ -141,8 +120,7 @@ export class VnodePods {
     this.#there.add(uid)
     if (pod === undefined || this.#finished.has(uid) || pod.isTerminating) return
     if (type === 'added' && isNew) this.#arrived(pod)
-    const { notBefore = Number.NEGATIVE_INFINITY, tries = 0 } = this.#queue.get(key) ?? {}
-    this.#queue.set(key, { pod, notBefore, tries })
+    this.#queue.add(key, pod)
     this.#wake.now()
   }
 

@@ -11,7 +11,7 @@ import {
 } from '../../core/spill/claim.ts'
 import { type NodeState, nodeState } from '../../core/spill/node-state.ts'
 import { type PendingPod, pendingPod } from '../../core/spill/pending-pod.ts'
-import { SCALE_UP_REASONS, type ScaleUp, scaleUpAge, scaleUpOf } from '../../core/spill/scale-up.ts'
+import { SCALE_UP_REASONS, type ScaleUp, ScaleUps, scaleUpOf } from '../../core/spill/scale-up.ts'
 import { type SpillSettings, type SpillVerdict, spillVerdict } from '../../core/spill/verdict.ts'
 import type { KubeClient } from '../../kube/api.ts'
 import { resourcePath } from '../../kube/path.ts'
@@ -45,8 +45,7 @@ export class SpillWorld {
   readonly #options: SpillWorldOptions
   readonly #capacity = new Capacity()
   readonly #vnodes = new Map<string, NodeState>()
-  /** By the Pods' uid, when an autoscaler last said that it makes a node for it. */
-  readonly #scaleUps = new Map<string, number>()
+  readonly #scaleUps = new ScaleUps()
   readonly #nodeNames = new Map<string, string>()
   readonly #pods: Reflector<PendingPod>
   readonly #claims: Reflector<ClaimState>
@@ -118,13 +117,13 @@ export class SpillWorld {
 
   /** The verdict by what is known now. */
   judge(pod: PendingPod, waitedMs: number): SpillVerdict {
-    const { settings, today = () => new Date() } = this.#options
+    const { settings } = this.#options
     return spillVerdict(pod, {
       namespace: this.namespaceOf(pod.namespace),
       environment: this.environment,
       settings,
       waitedMs,
-      scaleUpAgeMs: scaleUpAge(this.#scaleUps.get(pod.uid), today().getTime()),
+      scaleUpAgeMs: this.#scaleUps.ageOf(pod.uid, this.#nowMs()),
       claimFault: name => this.#claimFault(pod.namespace, name),
       vnodes: [...this.#vnodes.values()],
       share: tolerations => {
@@ -194,13 +193,16 @@ export class SpillWorld {
       keep: scaleUpOf,
       onChange: ({ type, value }) => {
         if (value === undefined) return
-        const known = this.#scaleUps.get(value.uid) ?? 0
-        // Events are removed after an hour; by then what they said is old, whatever others say.
-        if (type === 'deleted') this.#scaleUps.delete(value.uid)
-        else this.#scaleUps.set(value.uid, Math.max(known, value.atMs))
+        if (type === 'deleted') this.#scaleUps.forget(value)
+        else this.#scaleUps.hear(value, this.#nowMs())
         this.#options.onScaleUp?.(value.uid)
       },
     })
+  }
+
+  #nowMs(): number {
+    const { today = () => new Date() } = this.#options
+    return today().getTime()
   }
 
   #watchClaims(): Reflector<ClaimState> {

@@ -150,6 +150,23 @@ t.test('one that is put off stays put off, whatever there is news about', async 
   t.strictSame(drain(book, 1000), ['a'])
 })
 
+t.test('one that was denied comes after those that were not', async t => {
+  const book = new SpillBook()
+  book.set('old', pod('old', '2026-05-06T06:00:00Z'), 0)
+  book.set('new', pod('new'), 0)
+  book.review(judgeNow, 0)
+  const first = book.next(0)
+  t.equal(first?.key, 'old')
+  if (first !== undefined) {
+    book.deny(first)
+    book.postpone(first, 1000, 0)
+  }
+  t.equal(book.next(0)?.key, 'new')
+  book.set('newer', pod('newer', '2026-05-06T08:00:00Z'), 1000)
+  book.review(judgeNow, 1000)
+  t.strictSame(drain(book, 1000), ['new', 'newer', 'old'])
+})
+
 t.test('news about some are news about some', async t => {
   const book = new SpillBook()
   for (const name of ['a', 'b', 'c']) book.set(name, pod(name), 0)

@@ -27,8 +27,6 @@ t.test('requested shares follow nodes and Pods that come and go', async t => {
   t.strictSame(percents(capacity), [2, 6, 12])
   capacity.deleteNode('worker-2')
   t.strictSame(percents(capacity), [1, 12, 25])
-  capacity.forgetUsage()
-  t.strictSame(percents(capacity), [1, 0, 0])
 })
 
 t.test('a Pod may be heard of before its node', async t => {
@@ -73,4 +71,22 @@ t.test('a resize in place counts with the larger amounts, as in the scheduler', 
   t.equal(cpu({ resources: { requests: { cpu: '2' } } }), 2n, 'shrinking: it still has the most')
   t.equal(cpu({ allocatedResources: { cpu: '3' }, resources: { requests: { cpu: '500m' } } }), 3n, 'growing')
   t.equal(cpu({ resources: { requests: { cpu: '500m' } } }), 1n)
+})
+
+t.test('a resize that the node can never give counts with what the Pod has', async t => {
+  const container = makeContainer({ cpu: '1000', memory: '1Gi' })
+  const pod = makePod({ spec: { nodeName: 'n', containers: [container] } })
+  const pending = (reason: string) => [{ type: 'PodResizePending', status: 'True', reason }]
+  const has = { containerStatuses: [{ name: 'app', allocatedResources: { cpu: '2' } }] }
+  const cpu = (status: object, raw: object = pod) => usageOf({ ...raw, status }).cpu / 1_000_000_000n
+  t.equal(cpu({ ...has, conditions: pending('Infeasible') }), 2n)
+  t.equal(cpu({ ...has, conditions: pending('Deferred') }), 1000n, 'it may come, and is reserved')
+  t.equal(cpu({ conditions: pending('Infeasible') }), 1000n, 'nothing else is known')
+  const other = { containerStatuses: [{ name: 'app', allocatedResources: { memory: '1Gi' } }] }
+  t.equal(cpu({ ...other, conditions: pending('Infeasible') }), 0n, 'it has none, and asks for its first')
+  const whole = { ...pod, spec: { ...pod.spec, resources: { requests: { cpu: '500' } } } }
+  const status = { resources: { requests: { cpu: '3' } }, allocatedResources: { cpu: '4' } }
+  t.equal(cpu({ ...status, conditions: pending('Infeasible') }, whole), 4n)
+  t.equal(cpu(status, whole), 500n)
+  t.equal(cpu({}, whole), 500n)
 })

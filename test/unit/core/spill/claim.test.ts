@@ -6,6 +6,8 @@ const claim = (phase: string, storageClassName?: string, metadata: object = {}) 
 const missing = { code: 'claim-missing' }
 const unbound = { code: 'claim-unbound', reason: /^PersistentVolumeClaim data is not bound/ }
 
+const lost = { code: 'claim-unbound', reason: 'PersistentVolumeClaim data has lost its volume' }
+
 const cases: Readonly<Record<string, readonly [ReturnType<typeof claim> | undefined, object | undefined]>> = {
   'not there': [undefined, missing],
   bound: [claim('Bound', 'immediate'), undefined],
@@ -16,7 +18,8 @@ const cases: Readonly<Record<string, readonly [ReturnType<typeof claim> | undefi
   'bound only once its Pod has a node': [claim('Pending', 'late'), undefined],
   'waits for its volume': [claim('Pending', 'immediate'), unbound],
   'has no class': [claim('Pending'), unbound],
-  'has lost its volume': [claim('Lost', 'immediate'), unbound],
+  'has lost its volume': [claim('Lost', 'immediate'), lost],
+  'has lost its volume, of a class that binds late': [claim('Lost', 'late'), lost],
   'is none': [claimState(7), unbound],
 }
 for (const [name, [state, fault]] of Object.entries(cases)) {

@@ -62,6 +62,27 @@ t.test('one that goes there by itself gets all that its rules add', async t => {
   )
 })
 
+t.test('one that goes there by labels that are not ours keeps its node selector', async t => {
+  const expression = { key: 'type', operator: 'In', values: ['virtual-kubelet'] }
+  const required = { nodeSelectorTerms: [{ matchExpressions: [expression] }] }
+  const specs = {
+    'a node selector': { nodeSelector: { type: 'virtual-kubelet' } },
+    'an affinity': {
+      affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required } },
+    },
+  }
+  for (const [name, spec] of Object.entries(specs)) {
+    const tolerations = [{ key: 'k8s.aliyun.com/vnode', operator: 'Exists' }]
+    const { patch, lost } = missed({ virtualNodeOnly: {} }, { spec: { ...spec, tolerations } }) ?? {}
+    t.equal(lost, undefined, name)
+    t.strictSame(
+      patch?.map(({ path }) => path),
+      ['/metadata/resourceVersion', '/metadata/annotations', '/metadata/labels/runs'],
+      `${name}: the API server refuses a patch that changes it, and all else with it`,
+    )
+  }
+})
+
 t.test('not missed', async t => {
   const others: Readonly<Record<string, PendingOverrides>> = {
     'one with the mark': { annotations: { 'vnode-profile.io/rules': 'web' } },

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { scaleUpAge, scaleUpOf } from '../../../../src/core/spill/scale-up.ts'
+import { ScaleUps, scaleUpAge, scaleUpOf } from '../../../../src/core/spill/scale-up.ts'
 
 const involvedObject = { kind: 'Pod', uid: 'u' }
 const at = (second: number) => Date.UTC(2026, 4, 6, 7, 8, second)
@@ -47,4 +47,22 @@ t.test('how long ago it was said; by a clock that is ahead, just now', async t =
   t.equal(scaleUpAge(1_000, 4_000), 3_000)
   t.equal(scaleUpAge(4_000, 1_000), 0)
   t.equal(scaleUpAge(undefined, 1_000), undefined)
+})
+
+t.test('an Event that is removed takes nothing from a newer one about the same Pod', async t => {
+  const scaleUps = new ScaleUps()
+  scaleUps.hear({ uid: 'u', atMs: 1_000 }, 1_000)
+  scaleUps.hear({ uid: 'u', atMs: 3_600_000 }, 3_600_000)
+  scaleUps.hear({ uid: 'u', atMs: 2_000 }, 3_600_000)
+  scaleUps.forget({ uid: 'u', atMs: 1_000 })
+  t.equal(scaleUps.ageOf('u', 3_601_000), 1_000)
+  scaleUps.forget({ uid: 'u', atMs: 3_600_000 })
+  t.equal(scaleUps.ageOf('u', 3_601_000), undefined)
+})
+
+t.test('an Event of a clock that is ahead is as old as when it was heard', async t => {
+  const scaleUps = new ScaleUps()
+  scaleUps.hear({ uid: 'u', atMs: 300_000 }, 1_000)
+  scaleUps.hear({ uid: 'u', atMs: 300_000 }, 200_000)
+  t.equal(scaleUps.ageOf('u', 601_000), 600_000, 'heard again, it is none the younger')
 })
