@@ -82,13 +82,13 @@ export function recordSecret(
   namespace: string,
   name: string,
   data: Readonly<Record<string, string>>,
-  uid?: string,
+  held: { readonly uid?: string; readonly resourceVersion?: string } = {},
 ): object {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
     type: 'Opaque',
-    metadata: { name, namespace, labels: LABELS, ...(uid === undefined ? {} : { uid }) },
+    metadata: { name, namespace, labels: LABELS, ...held },
     data: encoded(data),
   }
 }

@@ -93,6 +93,8 @@ export function nextStep(
     return stepOfRecorded(recorded, recorded.virtualNodeId, { seen, living, wish, now })
   const [mine, ...others] = living.filter(({ virtualNodeName }) => virtualNodeName === wish.name)
   if (mine !== undefined) return { kind: 'adopt', virtualNode: mine, others }
+  const earlier = recorded?.isSent && living.find(one => one.virtualNodeName === recorded.name)
+  if (recorded !== undefined && earlier) return refusalOfName(recorded.name, earlier.virtualNodeId, wish)
   if (recorded?.intent !== undefined) return stepOfIntent(recorded, recorded.intent, wish)
   return refusalOfAnother(living, wish) ?? { kind: 'intend' }
 }

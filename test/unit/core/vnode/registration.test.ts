@@ -127,6 +127,19 @@ const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<
     ],
   ],
   [
+    'another name for what may be there, and is',
+    [
+      recorded(SENT),
+      [seen()],
+      { name: 'new', isAdditional: true },
+      { kind: 'refuse', message: /vnd-1 under the name edge/, next: /back to edge/ },
+    ],
+  ],
+  [
+    'another name for what may be there, and is not listed',
+    [recorded(SENT), [seen({ status: 'Deleted' })], { name: 'new' }, { kind: 'send' }],
+  ],
+  [
     'another region for what is there',
     [
       recorded(DONE),
