@@ -74,7 +74,7 @@ class Registrar {
   async turn(): Promise<Registration | undefined> {
     const { progress } = this.#options
     const { record, step } = await this.look()
-    progress.uid = record?.uid ?? ''
+    progress.follow(record)
     progress.detail('Step', `next: ${step.kind}`)
     if (step.kind === 'registered') return this.#finish(record, step)
     await this.#take(step, record)
@@ -104,18 +104,22 @@ class Registrar {
   async #intend(): Promise<void> {
     const { check, makeIntent, records, progress, wish } = this.#options
     await check()
+    progress.tell({ reason: 'ChecksPassed', message: `nothing speaks against a VNode named ${wish.name}` })
     const intent = await makeIntent()
     progress.detail('Intent', `writing down what is asked of ECI for ${wish.name}`)
-    if (await records.intend(intent)) progress.say('Intent', 'what is asked of ECI is written down')
+    if (await records.intend(intent))
+      progress.tell({ reason: 'IntentWritten', message: 'what is asked of ECI is written down' })
     else progress.say('Intent', 'another run has written down what it asks; following that')
   }
 
   async #prepare(record: StoredRecord): Promise<void> {
-    const { identity } = this.#options
+    const { identity, progress } = this.#options
     if (record.intent === undefined) return
     await identity.removeOthers(record.intent.identity)
     await identity.ensure(record.intent)
     await identity.prove(record.intent)
+    const kind = record.intent.identity
+    progress.tell({ reason: 'IdentityMade', message: `the VNode's identity (${kind}) is there` })
     await this.#send(record)
   }
 
@@ -124,9 +128,10 @@ class Registrar {
     // Each time: whoever gives the intent up meanwhile finds that the record has changed.
     const marked = await records.markSent(record)
     if (marked?.intent === undefined) return
+    progress.follow(marked)
     progress.detail('Sending', 'the request is marked as sent')
     const { request, fingerprint } = marked.intent
-    progress.say('Sending', `asking ECI for VNode ${request.virtualNodeName}`)
+    progress.tell({ reason: 'RequestSent', message: `asking ECI for VNode ${request.virtualNodeName}` })
     try {
       const created = await eci.createVirtualNode(request, { signal })
       await this.#created(marked, created)
@@ -144,6 +149,7 @@ class Registrar {
     progress.detail('Created', `ECI says ${virtualNodeId} (request ${requestId})`)
     if (!(await records.register(record, { virtualNodeId, nodeName, regionId, name, requestId }))) return
     this.#how = 'created'
+    progress.follow({ ...record, virtualNodeId })
     progress.tell({
       reason: 'VnodeRegistered',
       message: `VNode ${virtualNodeId} is registered as ${name}; ECI's request id is ${requestId}`,

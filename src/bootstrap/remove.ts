@@ -22,8 +22,9 @@ export async function removeVnode(
   const { records } = register
   const record = await records.read()
   if (record === undefined) return notOurs(await listSeen(register, undefined), register.wish.name, progress)
-  progress.uid = record.uid
+  progress.follow(record)
   const id = await registeredId(options, record, register)
+  progress.follow({ ...record, virtualNodeId: id })
   if (id !== undefined) {
     const seen = await listSeen(register, { ...record, virtualNodeId: id })
     const known = seen.find(one => one.virtualNodeId === id)

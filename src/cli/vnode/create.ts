@@ -125,10 +125,7 @@ class Creation {
     try {
       await this.#create(request, kubeconfig, facts)
     } catch (error) {
-      if (!this.#signal.aborted) throw error
-      throw new VnodeError('REFUSED', 'interrupted', {
-        next: 'Run the same again: it goes on where this has stopped, with the same request.',
-      })
+      throw this.#signal.aborted ? this.#progress.interrupted() : error
     }
   }
 
