@@ -1,10 +1,11 @@
 /** Registers one VNode: does step after step as nextStep() says, each safe to repeat, until what exists at ECI is written down. */
 import { VnodeError } from '../core/errors.ts'
-import { isGone, nextStep, type Step, type Wish } from '../core/vnode/registration.ts'
+import { isGone, nextStep, type Step, VISIBLE_WITHIN_MS, type Wish } from '../core/vnode/registration.ts'
 import { nodeNameOf } from '../core/vnode/virtual-node-name.ts'
 import type { EciError } from '../eci/error.ts'
 import type { CreatedVirtualNode, EciClient, Tag } from '../eci/virtual-node.ts'
 import { type Clock, sleep } from '../kube/clock.ts'
+import type { Claims } from './claim.ts'
 import type { Identity } from './identity.ts'
 import { isRefusal, listAfterRefusal, listSeen } from './listing.ts'
 import { checkOwner, checkSilent } from './ownership.ts'
@@ -13,6 +14,7 @@ import type { Intent, RecordStore, Registered, StoredRecord } from './record.ts'
 
 export interface RegisterOptions {
   readonly records: RecordStore
+  readonly claims: Claims
   readonly eci: Pick<EciClient, 'createVirtualNode' | 'describeVirtualNodes'>
   readonly identity: Pick<Identity, 'ensure' | 'prove' | 'removeOthers'>
   /** Whatever can be found out for nothing, before something is paid for. */
@@ -65,6 +67,8 @@ export interface Situation {
 class Registrar {
   readonly #options: RegisterOptions
   #how: Registration['how'] = 'known'
+  /** Since when somebody else is waited for. */
+  #claimedFrom: number | undefined
 
   constructor(options: RegisterOptions) {
     this.#options = options
@@ -89,8 +93,12 @@ class Registrar {
   }
 
   async #take(step: Exclude<Step, { kind: 'registered' }>, record: StoredRecord | undefined): Promise<void> {
-    const { clock, signal, progress } = this.#options
-    if (step.kind === 'refuse') throw new VnodeError('REFUSED', step.message, { next: step.next })
+    const { claims, clock, signal, progress } = this.#options
+    if (step.kind === 'refuse') {
+      // Nothing of ours is under way.
+      if (record?.isSent === false && record.virtualNodeId === undefined) await claims.release()
+      throw new VnodeError('REFUSED', step.message, { next: step.next })
+    }
     if (step.kind === 'intend') return this.#intend()
     if (step.kind === 'adopt') return this.#adopt(record, step)
     if (record === undefined) return
@@ -114,13 +122,33 @@ class Registrar {
 
   async #prepare(record: StoredRecord): Promise<void> {
     const { identity, progress } = this.#options
-    if (record.intent === undefined) return
+    if (record.intent === undefined || !(await this.#claim())) return
     await identity.removeOthers(record.intent.identity)
     await identity.ensure(record.intent)
     await identity.prove(record.intent)
     const kind = record.intent.identity
     progress.tell({ reason: 'IdentityMade', message: `the VNode's identity (${kind}) is there` })
     await this.#send(record)
+  }
+
+  /** True where nobody else registers a VNode that this one would be beside, nor has done so since we looked. */
+  async #claim(): Promise<boolean> {
+    const { claims, wish, clock, signal, progress } = this.#options
+    const held = await claims.take()
+    if (held === undefined) return (await this.look()).step.kind === 'prepare'
+    this.#claimedFrom ??= clock.now()
+    const what = `Secret ${held.holder} registers a VNode of this cluster now (Lease ${held.lease})`
+    if (clock.now() - this.#claimedFrom >= VISIBLE_WITHIN_MS)
+      throw new VnodeError(
+        'REFUSED',
+        `${what}, and comes to no end; ${wish.name} might be paid for besides`,
+        {
+          next: `Let that registration end, or remove it. If it was given up for good, so that vnode list shows nothing of it: kubectl -n ${held.lease.replace('/', ' delete lease ')}`,
+        },
+      )
+    progress.say('Waiting', what)
+    await sleep(clock, LOOK_MS, signal)
+    return false
   }
 
   async #send(record: StoredRecord): Promise<void> {
@@ -168,10 +196,11 @@ class Registrar {
     record: StoredRecord,
     { reason, isUnseen = false }: Pick<Extract<Step, { kind: 'end' }>, 'reason' | 'isUnseen'>,
   ): Promise<void> {
-    const { records, progress } = this.#options
+    const { records, claims, progress } = this.#options
     const id = record.virtualNodeId
     if (isUnseen && id !== undefined) await checkSilent(id, this.#options)
     if (!(await records.end(record))) return
+    await claims.release()
     const isLoss = id !== undefined
     const message = `${reason}; ${isLoss ? 'a new one is registered' : 'beginning anew'}`
     progress.tell({ reason: isLoss ? 'VnodeLost' : 'IntentEnded', message, isWarning: isLoss })
@@ -194,8 +223,10 @@ class Registrar {
     record: StoredRecord | undefined,
     { virtualNode, others }: Extract<Step, { kind: 'registered' }>,
   ): Promise<Registration> {
-    const { identity, wish, progress, findNode } = this.#options
+    const { identity, claims, wish, progress, findNode } = this.#options
     await checkOwner(virtualNode, this.#options)
+    // Whoever looks from now on sees it.
+    await claims.release()
     const { virtualNodeId } = virtualNode
     const node = await findNode(nodeNameOf(wish.regionId, virtualNodeId))
     // Of an intent that was never sent nobody has the credential; and once the Node is Ready its token may have been revoked on purpose.

@@ -34,6 +34,7 @@ export async function removeVnode(
     await removeOne(options, id, { register, progress })
   }
   await identity.removeAll()
+  await register.claims.release()
   if (!(await records.end(record)))
     throw new VnodeError('API', 'what is written down has changed meanwhile', {
       next: 'Somebody registers a VNode at the same time; run this again when that is over.',

@@ -113,6 +113,8 @@ export class RegistrationModel {
         describeVirtualNodes: ({ virtualNodeIds } = {}) => this.#describe(run, virtualNodeIds),
       },
       identity,
+      // All runs of this world have one record, which holds the claim.
+      claims: { take: () => this.#turn(run).then(() => undefined), release: () => this.#turn(run) },
       check: () => this.#turn(run),
       makeIntent: async () => this.#makeIntent(run, wish),
       wish,

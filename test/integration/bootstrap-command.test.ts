@@ -114,7 +114,13 @@ if (cluster !== undefined) {
     fake.plan('DeleteVirtualNode', silence)
     const asked = () => fake.until(calls => calls.some(({ action }) => action === 'DeleteVirtualNode'))
     const user = `${name}-removal`
-    const place = { installNamespace: name, prefix: name, identity: 'tls-bootstrap', secrets: [] } as const
+    const place = {
+      installNamespace: name,
+      prefix: name,
+      virtualNodeName: name,
+      identity: 'tls-bootstrap',
+      secrets: [],
+    } as const
     await grantAccess(controlPlane, user, removalAccess(place))
     const removal = await stopped(
       ['--remove', '--kubeconfig', await controlPlane.kubeconfig({ user })],

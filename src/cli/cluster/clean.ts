@@ -53,6 +53,7 @@ const OWN_KINDS: readonly { readonly kind: string; readonly path: string }[] = [
   { kind: 'Role', path: collection('rbac.authorization.k8s.io', 'roles') },
   { kind: 'Secret', path: collection('', 'secrets') },
   { kind: 'ServiceAccount', path: collection('', 'serviceaccounts') },
+  { kind: 'Lease', path: collection('coordination.k8s.io', 'leases') },
 ]
 
 const OWN_LABELS = 'app.kubernetes.io/name=vnode-profile,app.kubernetes.io/managed-by!=Helm'

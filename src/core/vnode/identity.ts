@@ -93,6 +93,26 @@ export function recordSecret(
   }
 }
 
+export const CLAIM_NAMESPACE = 'kube-system'
+
+/** The Leases that a registration takes: that of the VNode's name, and before it that of the cluster's only VNode, unless it is an additional one. */
+export function claimNames(
+  virtualNodeName: string,
+  { isAdditional }: { readonly isAdditional: boolean },
+): readonly string[] {
+  const ofName = `vnode-registration-${virtualNodeName}`
+  return isAdditional ? [ofName] : ['vnode-registration', ofName]
+}
+
+export function claimLease(name: string, holder: string): object {
+  return {
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: { name, namespace: CLAIM_NAMESPACE, labels: LABELS },
+    spec: { holderIdentity: holder },
+  }
+}
+
 function encoded(data: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),

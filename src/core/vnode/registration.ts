@@ -95,8 +95,9 @@ export function nextStep(
   if (mine !== undefined) return { kind: 'adopt', virtualNode: mine, others }
   const earlier = recorded?.isSent && living.find(one => one.virtualNodeName === recorded.name)
   if (recorded !== undefined && earlier) return refusalOfName(recorded.name, earlier.virtualNodeId, wish)
-  if (recorded?.intent !== undefined) return stepOfIntent(recorded, recorded.intent, wish)
-  return refusalOfAnother(living, wish) ?? { kind: 'intend' }
+  const refusal = recorded?.isSent ? undefined : refusalOfAnother(living, wish)
+  if (refusal !== undefined) return refusal
+  return recorded?.intent === undefined ? { kind: 'intend' } : stepOfIntent(recorded, recorded.intent, wish)
 }
 
 interface Situation {

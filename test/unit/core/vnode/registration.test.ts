@@ -110,6 +110,19 @@ const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<
     ],
   ],
   [
+    'another VNode of this cluster, since an intent was written that was not sent',
+    [
+      recorded(),
+      [seen({ virtualNodeName: 'other' })],
+      {},
+      { kind: 'refuse', message: /has a VNode already/ },
+    ],
+  ],
+  [
+    'another VNode of this cluster, since an intent was sent',
+    [recorded(SENT), [seen({ virtualNodeName: 'other' })], {}, { kind: 'send' }],
+  ],
+  [
     'another VNode of this cluster, and that is fine',
     [undefined, [seen({ virtualNodeName: 'other' })], { isAdditional: true }, { kind: 'intend' }],
   ],
