@@ -75,7 +75,8 @@ export type Step =
 /** A VNode that was created is listed within this time, or it is gone again. */
 export const VISIBLE_WITHIN_MS = 2 * 60_000
 
-const GONE = new Set(['Deleted', 'Deleting', 'Released'])
+/** `Cleaned` is none of the API's reference; the vendor's Terraform provider lists it among the states. */
+const GONE = new Set(['Deleted', 'Deleting', 'Released', 'Cleaned'])
 
 export function isGone({ status }: Pick<SeenVirtualNode, 'status'>): boolean {
   return GONE.has(status)
@@ -110,7 +111,9 @@ interface Situation {
 function stepOfRecorded(recorded: Recorded, id: string, { seen, living, wish, now }: Situation): Step {
   const virtualNode = living.find(({ virtualNodeId }) => virtualNodeId === id)
   if (virtualNode !== undefined) {
-    if (recorded.name !== wish.name) return refusalOfName(recorded.name, id, wish)
+    // Renamed since, as the refusal says, it is the one that is wished for.
+    const isNamed = [recorded.name, virtualNode.virtualNodeName].includes(wish.name)
+    if (!isNamed) return refusalOfName(recorded.name, id, wish)
     const others = living.filter(one => one !== virtualNode && one.virtualNodeName === wish.name)
     return { kind: 'registered', virtualNode, others }
   }
