@@ -41,6 +41,7 @@ export async function awaitNode(options: AwaitNodeOptions): Promise<void> {
     },
     onError: error => progress.say('Node', `watching Nodes had a fault: ${error.message}`),
   })
+  progress.tell({ reason: 'NodeAwaited', message: `waiting until Node ${nodeName} is Ready` })
   nodes.start()
   try {
     await follow(options, AbortSignal.any([signal, ready.signal]), () => state)

@@ -3,6 +3,7 @@ import { vnodeNames } from '../core/vnode/identity.ts'
 import type { EciClient } from '../eci/virtual-node.ts'
 import type { KubeClient } from '../kube/api.ts'
 import { type Clock, systemClock } from '../kube/clock.ts'
+import { LeaseClaims } from './claim.ts'
 import { type ClusterFacts, findNode, readCluster } from './cluster.ts'
 import { Identity } from './identity.ts'
 import type { ConnectAs } from './kubeconfig-probe.ts'
@@ -45,14 +46,17 @@ export async function prepare(options: BootstrapOptions, progress: Progress): Pr
   const given = await identity.readGiven()
   const request = plainRequest(eci.regionId, settings, facts)
   const fingerprint = fingerprintOf(request, { server, credential: given ?? `${facts.caPem}` })
+  const attempt = uuid()
+  const { record } = vnodeNames(prefix)
+  const wish = {
+    name: virtualNode.name,
+    regionId: eci.regionId,
+    fingerprint,
+    isAdditional: settings.isAdditional,
+  }
   const register: RegisterOptions = {
-    records: new SecretRecord({
-      client,
-      namespace,
-      name: vnodeNames(prefix).record,
-      attempt: uuid(),
-      now: () => new Date(),
-    }),
+    records: new SecretRecord({ client, namespace, name: record, attempt, now: () => new Date() }),
+    claims: new LeaseClaims({ client, wish, holder: `${namespace}/${record}`, attempt }),
     eci,
     identity,
     check: async () => {
@@ -69,12 +73,7 @@ export async function prepare(options: BootstrapOptions, progress: Progress): Pr
       const { kind, kubeconfig, ...token } = await identity.mint(given)
       return { request: withSecrets(request, uuid(), kubeconfig), fingerprint, identity: kind, ...token }
     },
-    wish: {
-      name: virtualNode.name,
-      regionId: eci.regionId,
-      fingerprint,
-      isAdditional: settings.isAdditional,
-    },
+    wish,
     clusterTag: clusterTagOf(facts),
     findNode: nodeName => findNode(client, nodeName),
     progress,

@@ -47,8 +47,8 @@ export interface RecordStore {
   read(): Promise<StoredRecord | undefined>
   /** False where another intent stands. */
   intend(intent: Intent): Promise<boolean>
-  /** From now on it may have been sent. False where the record is another one by now. */
-  markSent(record: StoredRecord): Promise<boolean>
+  /** From now on it may have been sent, or sent again. The record as it is then; undefined where it has changed since it was read. */
+  markSent(record: StoredRecord): Promise<StoredRecord | undefined>
   /** Into the record, or into a new one where there is none. False where it says something else by now. */
   register(record: StoredRecord | undefined, registered: Registered): Promise<boolean>
   /** Removes the record. False where it has changed since it was read. */
@@ -86,24 +86,31 @@ export class SecretRecord implements RecordStore {
     }
   }
 
-  intend(intent: Intent): Promise<boolean> {
-    return this.#write('intent', { intent: JSON.stringify(intent) })
+  async intend(intent: Intent): Promise<boolean> {
+    return (await this.#write('intent', { intent: JSON.stringify(intent) })) !== undefined
   }
 
-  markSent({ uid }: StoredRecord): Promise<boolean> {
-    return this.#write('sent', { sentAt: this.#now() }, uid)
+  /** With force, as another run may have written an earlier time; the version holds that against all else. */
+  async markSent({ uid, resourceVersion }: StoredRecord): Promise<StoredRecord | undefined> {
+    const data = { sentAt: this.#now() }
+    const secret = await this.#write('sent', data, { held: { uid, resourceVersion }, force: true })
+    return secret === undefined ? undefined : parseRecord(secret, this.#options)
   }
 
-  register(record: StoredRecord | undefined, registered: Registered): Promise<boolean> {
+  async register(record: StoredRecord | undefined, registered: Registered): Promise<boolean> {
     const { virtualNodeId, nodeName, regionId, name, requestId } = registered
     const data = { virtualNodeId, nodeName, regionId, name, recordedAt: this.#now() }
-    return this.#write('result', requestId === '' ? data : { ...data, requestId }, record?.uid)
+    const written = await this.#write('result', requestId === '' ? data : { ...data, requestId }, {
+      held: record === undefined ? {} : { uid: record.uid },
+    })
+    return written !== undefined
   }
 
   async end({ uid, resourceVersion }: StoredRecord): Promise<boolean> {
     const { client } = this.#options
     const body = { preconditions: { uid, resourceVersion } }
-    return this.#unlessChanged(client.request({ method: 'DELETE', path: this.#path, body }))
+    const removed = client.request<unknown>({ method: 'DELETE', path: this.#path, body })
+    return (await this.#unlessChanged(removed)) !== undefined
   }
 
   #now(): string {
@@ -111,23 +118,32 @@ export class SecretRecord implements RecordStore {
   }
 
   /** What a manager does not name any more is removed, so each kind of write has its own. */
-  #write(what: string, data: Readonly<Record<string, string>>, uid?: string): Promise<boolean> {
+  #write(
+    what: string,
+    data: Readonly<Record<string, string>>,
+    { held = {}, force = false }: WriteOptions = {},
+  ): Promise<unknown> {
     const { client, namespace, name, attempt } = this.#options
     const fieldManager = `${MANAGER}-${what}-${attempt}`
-    const written = client.apply(this.#path, recordSecret(namespace, name, data, uid), { fieldManager })
-    return this.#unlessChanged(written)
+    const secret = recordSecret(namespace, name, data, held)
+    return this.#unlessChanged(client.apply<unknown>(this.#path, secret, { fieldManager, force }))
   }
 
-  /** 409: another value, another uid, or another version; 404: gone. */
-  async #unlessChanged(written: Promise<unknown>): Promise<boolean> {
+  /** The answer; undefined with 409 (another value, another uid, or another version) and with 404 (gone). */
+  async #unlessChanged(written: Promise<unknown>): Promise<unknown> {
     try {
-      await written
-      return true
+      return (await written) ?? null
     } catch (error) {
-      if (isStatus(error, 409) || isStatus(error, 404)) return false
+      if (isStatus(error, 409) || isStatus(error, 404)) return undefined
       throw error
     }
   }
+}
+
+interface WriteOptions {
+  /** What the record must be still. */
+  readonly held?: { readonly uid?: string; readonly resourceVersion?: string }
+  readonly force?: boolean
 }
 
 function parseRecord(secret: unknown, { namespace, name }: SecretRecordOptions): StoredRecord {

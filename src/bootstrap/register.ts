@@ -1,23 +1,20 @@
 /** Registers one VNode: does step after step as nextStep() says, each safe to repeat, until what exists at ECI is written down. */
 import { VnodeError } from '../core/errors.ts'
-import {
-  nextStep,
-  type SeenVirtualNode,
-  type Step,
-  VISIBLE_WITHIN_MS,
-  type Wish,
-} from '../core/vnode/registration.ts'
+import { isGone, nextStep, type Step, VISIBLE_WITHIN_MS, type Wish } from '../core/vnode/registration.ts'
 import { nodeNameOf } from '../core/vnode/virtual-node-name.ts'
-import { isRetryable } from '../eci/advice.ts'
-import { EciError } from '../eci/error.ts'
+import type { EciError } from '../eci/error.ts'
 import type { CreatedVirtualNode, EciClient, Tag } from '../eci/virtual-node.ts'
 import { type Clock, sleep } from '../kube/clock.ts'
+import type { Claims } from './claim.ts'
 import type { Identity } from './identity.ts'
+import { isRefusal, listAfterRefusal, listSeen } from './listing.ts'
+import { checkOwner, checkSilent } from './ownership.ts'
 import type { Progress } from './progress.ts'
 import type { Intent, RecordStore, Registered, StoredRecord } from './record.ts'
 
 export interface RegisterOptions {
   readonly records: RecordStore
+  readonly claims: Claims
   readonly eci: Pick<EciClient, 'createVirtualNode' | 'describeVirtualNodes'>
   readonly identity: Pick<Identity, 'ensure' | 'prove' | 'removeOthers'>
   /** Whatever can be found out for nothing, before something is paid for. */
@@ -67,44 +64,11 @@ export interface Situation {
   readonly step: Step
 }
 
-/** All that is listed of this cluster, or under the id that is written down. */
-export function listSeen(
-  options: RegisterOptions,
-  record: StoredRecord | undefined,
-): Promise<readonly SeenVirtualNode[]> {
-  return new Registrar(options).list(record)
-}
-
-/** Throws unless the VNode carries the cluster's tag or, where it has none such, is a Node of the cluster. */
-export async function checkOwner(
-  { virtualNodeId, tags = [] }: SeenVirtualNode,
-  { clusterTag, findNode, wish }: Pick<RegisterOptions, 'clusterTag' | 'findNode' | 'wish'>,
-): Promise<void> {
-  const owner = tags.find(({ key }) => key === clusterTag.key)?.value
-  if (owner === clusterTag.value) return
-  const isNode =
-    owner === undefined && (await findNode(nodeNameOf(wish.regionId, virtualNodeId))) !== undefined
-  if (isNode) return
-  const whose =
-    owner === undefined ? 'has no tag of a cluster, and no Node here' : `is of another cluster (${owner})`
-  throw new VnodeError('REFUSED', `VNode ${virtualNodeId} ${whose}`, {
-    next: 'What is written down is of another cluster, or was changed. Restore it from a backup; or delete the Secret, and a VNode of this cluster is looked for by its tag.',
-  })
-}
-
-function stillReports(id: string, nodeName: string): VnodeError {
-  return new VnodeError(
-    'REFUSED',
-    `ECI lists no VNode ${id}, but the cluster's Node ${nodeName} still reports`,
-    {
-      next: 'These credentials do not see it: check the account, the RAM policy and the endpoint. A second VNode would be paid for besides.',
-    },
-  )
-}
-
 class Registrar {
   readonly #options: RegisterOptions
   #how: Registration['how'] = 'known'
+  /** Since when somebody else is waited for. */
+  #claimedFrom: number | undefined
 
   constructor(options: RegisterOptions) {
     this.#options = options
@@ -114,7 +78,7 @@ class Registrar {
   async turn(): Promise<Registration | undefined> {
     const { progress } = this.#options
     const { record, step } = await this.look()
-    progress.uid = record?.uid ?? ''
+    progress.follow(record)
     progress.detail('Step', `next: ${step.kind}`)
     if (step.kind === 'registered') return this.#finish(record, step)
     await this.#take(step, record)
@@ -124,13 +88,17 @@ class Registrar {
   async look(): Promise<Situation> {
     const { records, wish, now } = this.#options
     const record = await records.read()
-    const seen = await this.list(record)
+    const seen = await listSeen(this.#options, record)
     return { record, step: nextStep(record, seen, { wish, now: now() }) }
   }
 
   async #take(step: Exclude<Step, { kind: 'registered' }>, record: StoredRecord | undefined): Promise<void> {
-    const { clock, signal, progress } = this.#options
-    if (step.kind === 'refuse') throw new VnodeError('REFUSED', step.message, { next: step.next })
+    const { claims, clock, signal, progress } = this.#options
+    if (step.kind === 'refuse') {
+      // Nothing of ours is under way.
+      if (record?.isSent === false && record.virtualNodeId === undefined) await claims.release()
+      throw new VnodeError('REFUSED', step.message, { next: step.next })
+    }
     if (step.kind === 'intend') return this.#intend()
     if (step.kind === 'adopt') return this.#adopt(record, step)
     if (record === undefined) return
@@ -141,46 +109,64 @@ class Registrar {
     await sleep(clock, LOOK_MS, signal)
   }
 
-  /** What exists of this cluster, and what is written down, wherever its tag went. */
-  async list(record: StoredRecord | undefined): Promise<readonly SeenVirtualNode[]> {
-    const { eci, clusterTag, signal, wish } = this.#options
-    const byTag = await eci.describeVirtualNodes({ tags: [clusterTag] }, { signal })
-    const id = record?.virtualNodeId
-    if (id === undefined || record?.regionId !== wish.regionId) return byTag
-    if (byTag.some(({ virtualNodeId }) => virtualNodeId === id)) return byTag
-    return [...byTag, ...(await eci.describeVirtualNodes({ virtualNodeIds: [id] }, { signal }))]
-  }
-
   async #intend(): Promise<void> {
     const { check, makeIntent, records, progress, wish } = this.#options
     await check()
+    progress.tell({ reason: 'ChecksPassed', message: `nothing speaks against a VNode named ${wish.name}` })
     const intent = await makeIntent()
     progress.detail('Intent', `writing down what is asked of ECI for ${wish.name}`)
-    if (await records.intend(intent)) progress.say('Intent', 'what is asked of ECI is written down')
+    if (await records.intend(intent))
+      progress.tell({ reason: 'IntentWritten', message: 'what is asked of ECI is written down' })
     else progress.say('Intent', 'another run has written down what it asks; following that')
   }
 
   async #prepare(record: StoredRecord): Promise<void> {
-    const { identity, records, progress } = this.#options
-    if (record.intent === undefined) return
+    const { identity, progress } = this.#options
+    if (record.intent === undefined || !(await this.#claim())) return
     await identity.removeOthers(record.intent.identity)
     await identity.ensure(record.intent)
     await identity.prove(record.intent)
-    if (await records.markSent(record)) progress.detail('Sending', 'the request is marked as sent')
+    const kind = record.intent.identity
+    progress.tell({ reason: 'IdentityMade', message: `the VNode's identity (${kind}) is there` })
+    await this.#send(record)
+  }
+
+  /** True where nobody else registers a VNode that this one would be beside, nor has done so since we looked. */
+  async #claim(): Promise<boolean> {
+    const { claims, wish, clock, signal, progress } = this.#options
+    const held = await claims.take()
+    if (held === undefined) return (await this.look()).step.kind === 'prepare'
+    this.#claimedFrom ??= clock.now()
+    const what = `Secret ${held.holder} registers a VNode of this cluster now (Lease ${held.lease})`
+    if (clock.now() - this.#claimedFrom >= VISIBLE_WITHIN_MS)
+      throw new VnodeError(
+        'REFUSED',
+        `${what}, and comes to no end; ${wish.name} might be paid for besides`,
+        {
+          next: `Let that registration end, or remove it. If it was given up for good, so that vnode list shows nothing of it: kubectl -n ${held.lease.replace('/', ' delete lease ')}`,
+        },
+      )
+    progress.say('Waiting', what)
+    await sleep(clock, LOOK_MS, signal)
+    return false
   }
 
   async #send(record: StoredRecord): Promise<void> {
-    const { eci, progress, signal, wish } = this.#options
-    if (record.intent === undefined) return
-    const { request, fingerprint } = record.intent
-    progress.say('Sending', `asking ECI for VNode ${request.virtualNodeName}`)
+    const { eci, records, progress, signal, wish } = this.#options
+    // Each time: whoever gives the intent up meanwhile finds that the record has changed.
+    const marked = await records.markSent(record)
+    if (marked?.intent === undefined) return
+    progress.follow(marked)
+    progress.detail('Sending', 'the request is marked as sent')
+    const { request, fingerprint } = marked.intent
+    progress.tell({ reason: 'RequestSent', message: `asking ECI for VNode ${request.virtualNodeName}` })
     try {
       const created = await eci.createVirtualNode(request, { signal })
-      await this.#created(record, created)
+      await this.#created(marked, created)
     } catch (error) {
       // What is wished for now has other values, and these were refused for good: they may be given up.
       if (!isRefusal(error) || fingerprint === wish.fingerprint) throw error
-      await this.#giveUp(record, error)
+      await this.#giveUp(marked, error)
     }
   }
 
@@ -191,24 +177,18 @@ class Registrar {
     progress.detail('Created', `ECI says ${virtualNodeId} (request ${requestId})`)
     if (!(await records.register(record, { virtualNodeId, nodeName, regionId, name, requestId }))) return
     this.#how = 'created'
+    progress.follow({ ...record, virtualNodeId })
     progress.tell({
       reason: 'VnodeRegistered',
       message: `VNode ${virtualNodeId} is registered as ${name}; ECI's request id is ${requestId}`,
     })
   }
 
-  /** An earlier attempt may have been executed: it is listed within some time of being sent, or it was not. */
   async #giveUp(record: StoredRecord, refusal: EciError): Promise<void> {
-    const { clock, now, signal, progress, wish } = this.#options
-    progress.say('Refused', `the earlier request: ${refusal.message}`)
-    const waitMs = (record.sentAt ?? now()) + VISIBLE_WITHIN_MS - now()
-    if (waitMs > 0)
-      progress.say('Waiting', `whether it was executed is known in ${Math.ceil(waitMs / 1000)} s`)
-    await sleep(clock, Math.max(0, waitMs), signal)
-    signal.throwIfAborted()
-    const seen = await this.list(record)
-    if (seen.some(({ virtualNodeName }) => virtualNodeName === wish.name || virtualNodeName === record.name))
-      return
+    const { wish } = this.#options
+    const seen = await listAfterRefusal(this.#options, record, refusal)
+    const names = [wish.name, record.name]
+    if (seen.some(one => names.includes(one.virtualNodeName) && !isGone(one))) return
     await this.#end(record, { reason: 'ECI has refused the earlier request, and the values have changed' })
   }
 
@@ -216,13 +196,11 @@ class Registrar {
     record: StoredRecord,
     { reason, isUnseen = false }: Pick<Extract<Step, { kind: 'end' }>, 'reason' | 'isUnseen'>,
   ): Promise<void> {
-    const { records, progress, findNode } = this.#options
+    const { records, claims, progress } = this.#options
     const id = record.virtualNodeId
-    if (isUnseen && id !== undefined) {
-      const nodeName = nodeNameOf(record.regionId, id)
-      if ((await findNode(nodeName))?.isReady === true) throw stillReports(id, nodeName)
-    }
+    if (isUnseen && id !== undefined) await checkSilent(id, this.#options)
     if (!(await records.end(record))) return
+    await claims.release()
     const isLoss = id !== undefined
     const message = `${reason}; ${isLoss ? 'a new one is registered' : 'beginning anew'}`
     progress.tell({ reason: isLoss ? 'VnodeLost' : 'IntentEnded', message, isWarning: isLoss })
@@ -245,8 +223,10 @@ class Registrar {
     record: StoredRecord | undefined,
     { virtualNode, others }: Extract<Step, { kind: 'registered' }>,
   ): Promise<Registration> {
-    const { identity, wish, progress, findNode } = this.#options
+    const { identity, claims, wish, progress, findNode } = this.#options
     await checkOwner(virtualNode, this.#options)
+    // Whoever looks from now on sees it.
+    await claims.release()
     const { virtualNodeId } = virtualNode
     const node = await findNode(nodeNameOf(wish.regionId, virtualNodeId))
     // Of an intent that was never sent nobody has the credential; and once the Node is Ready its token may have been revoked on purpose.
@@ -267,17 +247,4 @@ class Registrar {
     const nodeName = nodeNameOf(regionId, virtualNodeId)
     return { virtualNodeId, nodeName, regionId, name, requestId: '', how: this.#how }
   }
-}
-
-/** True where nothing was executed, and the same request will not be in a while either. */
-export function isRefusal(error: unknown): error is EciError {
-  return (
-    error instanceof EciError &&
-    !error.isOutcomeUnknown &&
-    !isRetryable(error.httpStatus, error.apiCode) &&
-    // The token is in use, by another run of the same request; or these credentials may not ask, which says nothing of an earlier send.
-    !/Idempotent|Conflict|Processing|Forbidden|Permission|AccessKey|Signature|SecurityToken|Authoriz|Deny/i.test(
-      error.apiCode,
-    )
-  )
 }

@@ -7,10 +7,11 @@ import { isStatus } from '../kube/api.ts'
 import { systemClock } from '../kube/clock.ts'
 import { cordon, drain } from '../kube/node-pods.ts'
 import { resourcePath } from '../kube/path.ts'
+import { isRefusal, listAfterRefusal, listSeen } from './listing.ts'
+import { checkOwner, checkSilent } from './ownership.ts'
 import type { BootstrapOptions, Prepared } from './prepare.ts'
 import type { Progress } from './progress.ts'
 import type { StoredRecord } from './record.ts'
-import { checkOwner, isRefusal, listSeen } from './register.ts'
 
 /** The VNode's id; undefined where none was registered. Throws while Pods are left on it, and while it is not known which it is. */
 export async function removeVnode(
@@ -21,16 +22,19 @@ export async function removeVnode(
   const { records } = register
   const record = await records.read()
   if (record === undefined) return notOurs(await listSeen(register, undefined), register.wish.name, progress)
-  progress.uid = record.uid
+  progress.follow(record)
   const id = await registeredId(options, record, register)
+  progress.follow({ ...record, virtualNodeId: id })
   if (id !== undefined) {
-    const known = (await listSeen(register, { ...record, virtualNodeId: id })).find(
-      one => one.virtualNodeId === id,
-    )
-    if (known !== undefined) await checkOwner(known, register)
-    await removeOne(options, id, progress)
+    const seen = await listSeen(register, { ...record, virtualNodeId: id })
+    const known = seen.find(one => one.virtualNodeId === id)
+    // Before the drain: whoever does not see it could not delete it either.
+    if (known === undefined) await checkSilent(id, register)
+    else await checkOwner(known, register)
+    await removeOne(options, id, { register, progress })
   }
   await identity.removeAll()
+  await register.claims.release()
   if (!(await records.end(record)))
     throw new VnodeError('API', 'what is written down has changed meanwhile', {
       next: 'Somebody registers a VNode at the same time; run this again when that is over.',
@@ -69,7 +73,7 @@ async function registeredId(
     return (await eci.createVirtualNode(record.intent.request, { signal })).virtualNodeId
   } catch (error) {
     if (!isRefusal(error)) throw error
-    const seen = await listSeen(register, record)
+    const seen = await listAfterRefusal(register, record, error)
     return seen.find(one => one.virtualNodeName === record.name && !isGoneStatus(one))?.virtualNodeId
   }
 }
@@ -77,7 +81,7 @@ async function registeredId(
 async function removeOne(
   options: BootstrapOptions,
   virtualNodeId: string,
-  progress: Progress,
+  { register, progress }: Pick<Prepared, 'register'> & { readonly progress: Progress },
 ): Promise<void> {
   const { eci, signal } = options
   const nodeName = nodeNameOf(eci.regionId, virtualNodeId)
@@ -86,9 +90,10 @@ async function removeOne(
   // By its id, listed or not: what was created a moment ago need not be.
   const requestId = await eci.deleteVirtualNode(virtualNodeId, { signal }).then(
     answer => answer.requestId,
-    error => {
-      if (isGone(error)) return undefined
-      throw error
+    async error => {
+      if (!isGone(error)) throw error
+      await checkSilent(virtualNodeId, register)
+      return undefined
     },
   )
   await removeIfThere(options, resourcePath({ version: 'v1', plural: 'nodes', name: nodeName }))

@@ -38,12 +38,14 @@ export interface BootstrapPlan {
 
 /** What a run would do next, all checks included that need nothing to be written. Throws what a run would throw. */
 export async function planBootstrap(options: BootstrapOptions): Promise<BootstrapPlan> {
-  const { say } = options
+  const { say, signal } = options
   const progress = new Progress({ say, events: undefined, involved: involvedOf(options) })
-  const { register: registering, request } = await prepare(options, progress)
-  const { step } = await lookAhead(registering)
-  if (step.kind === 'intend' || step.kind === 'prepare' || step.kind === 'end') await registering.check()
-  return { step, request }
+  return unlessInterrupted(progress, signal, async () => {
+    const { register: registering, request } = await prepare(options, progress)
+    const { step } = await lookAhead(registering)
+    if (step.kind === 'intend' || step.kind === 'prepare' || step.kind === 'end') await registering.check()
+    return { step, request }
+  })
 }
 
 /** What goes wrong is told by an Event too, and whatever is to be told is written before this ends. */
@@ -56,13 +58,26 @@ async function withProgress<T>(
   const events = new EventWriter({ client })
   const progress = new Progress({ say, events, involved: involvedOf(options) })
   try {
-    return await work(progress)
+    return await unlessInterrupted(progress, signal, () => work(progress))
   } catch (error) {
     if (error instanceof VnodeError && !signal.aborted)
       progress.tell({ reason, message: error.message, isWarning: true })
     throw error
   } finally {
     await events.idle()
+  }
+}
+
+/** What an aborted signal throws is no fault of the program, and says nothing of what is paid for. */
+async function unlessInterrupted<T>(
+  progress: Progress,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw signal.aborted && !(error instanceof VnodeError) ? progress.interrupted() : error
   }
 }
 

@@ -4,7 +4,7 @@ import * as sdk from '@alicloud/eci20180808'
 import { asRecord, asRecords, asString, own } from '../core/kubernetes/objects.ts'
 import type { CredentialSource } from './credentials.ts'
 import { API_VERSIONS, type EndpointSettings, endpointOf, type Product } from './endpoint.ts'
-import { EciError, hasApiCode } from './error.ts'
+import { EciError } from './error.ts'
 import { type Answer, type Parameters, type Retrying, type RetryNotice, SignedApi } from './signed-api.ts'
 import type {
   CpuQuota,
@@ -118,7 +118,7 @@ class AlibabaEciClient implements EciClient {
       return { requestId: text(answer, 'RequestId') }
     } catch (error) {
       // An earlier attempt of this call did it, and its answer was lost.
-      if (isGone(error) && error.attempts > 1) return { requestId: error.requestId ?? '' }
+      if (isGone(error) && error.isOutcomeUnknown) return { requestId: error.requestId ?? '' }
       throw error
     }
   }
@@ -183,13 +183,12 @@ export function updateParameters(regionId: string, request: UpdateVirtualNodeReq
   return new sdk.UpdateVirtualNodeRequest({ ...request, regionId }).toMap()
 }
 
+/** An AccessKey, a region or an action may be "NotFound" with 404 too, which says nothing of the VNode. */
+const NO_SUCH_VNODE = /VirtualNode(?:Ids?)?\.?NotFound/
+
 /** True where the API says that there is no such VNode. */
 export function isGone(error: unknown): error is EciError {
-  return (
-    hasApiCode(error, 'InvalidVirtualNodeId.NotFound') ||
-    hasApiCode(error, 'VirtualNodeNotFound') ||
-    (error instanceof EciError && error.httpStatus === 404 && /NotFound/.test(error.apiCode))
-  )
+  return error instanceof EciError && NO_SUCH_VNODE.test(error.apiCode)
 }
 
 function describeParameters(

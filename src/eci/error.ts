@@ -15,6 +15,8 @@ export interface EciErrorDetails {
   readonly product: string
   /** How often the call was sent. */
   readonly attempts: number
+  /** True where an attempt before the last one may have been executed. */
+  readonly isUnsure?: boolean | undefined
   /** In place of what the code suggests. */
   readonly next?: string | undefined
 }
@@ -29,6 +31,7 @@ export class EciError extends VnodeError {
   readonly httpStatus: number
   readonly requestId: string | undefined
   readonly attempts: number
+  readonly #isUnsure: boolean
 
   constructor(details: EciErrorDetails) {
     super('ECI', describe(details), { next: details.next ?? adviceFor(details) })
@@ -38,22 +41,30 @@ export class EciError extends VnodeError {
     this.httpStatus = details.httpStatus
     this.requestId = details.requestId
     this.attempts = details.attempts
+    this.#isUnsure = details.isUnsure === true
   }
 
   /**
-   * True where the call may have been executed all the same: no answer, or a fault of the server. Only the same request with the same
-   * ClientToken may follow it. False: the API has refused, and nothing has been done.
+   * True where the call may have been executed all the same: an attempt had no answer, or a fault of the server, whatever was said to a
+   * later one. Only the same request with the same ClientToken may follow it. False: the API has refused, and nothing has been done.
    */
   get isOutcomeUnknown(): boolean {
-    return this.httpStatus === 0 || this.httpStatus >= 500
+    return this.#isUnsure || isUnsureStatus(this.httpStatus)
   }
 }
 
-function describe({ action, apiCode, httpStatus, requestId, reason, attempts }: EciErrorDetails): string {
+/** True of an attempt that may have been executed: there was no answer (0), or a fault of the server. */
+export function isUnsureStatus(httpStatus: number): boolean {
+  return httpStatus === 0 || httpStatus >= 500
+}
+
+function describe(details: EciErrorDetails): string {
+  const { action, apiCode, httpStatus, requestId, reason, attempts, isUnsure } = details
   const facts = [
     ...(httpStatus === 0 ? [] : [`HTTP ${httpStatus}`]),
     ...(requestId === undefined ? [] : [`request id ${requestId}`]),
     ...(attempts > 1 ? [`${attempts} attempts`] : []),
+    ...(isUnsure && !isUnsureStatus(httpStatus) ? ['an earlier one may have been executed'] : []),
   ]
   const what = [action, apiCode, reason].filter(part => part !== '').join(': ')
   return facts.length === 0 ? what : `${what} (${facts.join(', ')})`

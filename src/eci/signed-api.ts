@@ -11,7 +11,7 @@ import { asRecord, asString, own } from '../core/kubernetes/objects.ts'
 import { isRetryable } from './advice.ts'
 import type { CredentialSource, Credentials } from './credentials.ts'
 import type { Product } from './endpoint.ts'
-import { EciError } from './error.ts'
+import { EciError, isUnsureStatus } from './error.ts'
 import { redact } from './redact.ts'
 import type { Wire, WireAnswer } from './wire.ts'
 
@@ -77,8 +77,9 @@ export class SignedApi {
     parameters: Parameters,
     { signal, secrets = [] }: CallOptions = {},
   ): Promise<Answer> {
-    const { retrying, onRetry } = this.#options
+    const { retrying, onRetry, product } = this.#options
     const body = sdk.default.toForm(parameters)
+    let isUnsure = false
     for (let attempt = 1; ; attempt += 1) {
       signal?.throwIfAborted()
       const outcome = await this.#attempt({ action, body, secrets, signal })
@@ -86,7 +87,8 @@ export class SignedApi {
       const { failure } = outcome
       const isFinal = failure.isFinal === true || !isRetryable(failure.httpStatus, failure.apiCode)
       if (attempt >= retrying.attempts || isFinal)
-        throw new EciError({ action, product: this.#options.product, attempts: attempt, ...failure })
+        throw new EciError({ action, product, attempts: attempt, isUnsure, ...failure })
+      isUnsure ||= isUnsureStatus(failure.httpStatus)
       const delayMs = delayBefore(attempt, retrying, failure.retryAfterSeconds)
       onRetry?.({ action, attempt, delayMs, reason: failure.apiCode || failure.reason })
       await retrying.sleep(delayMs, signal)

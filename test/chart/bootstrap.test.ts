@@ -14,10 +14,14 @@ if (helm !== undefined) {
   for (const kind of IDENTITY_KINDS) {
     t.test(`rights, ${kind}`, async t => {
       const identity = { kind, kubeconfigSecret: 'given' }
-      const values = { approver, bootstrap: { ...bootstrap, identity, deleteOnUninstall: true } }
+      const values = {
+        approver,
+        bootstrap: { ...bootstrap, name: 'edge', identity, deleteOnUninstall: true },
+      }
       const manifests = await helm.render({ values })
       const secrets = kind === 'kubeconfig' ? ['alibaba-cloud', 'given'] : ['alibaba-cloud']
-      const place = { installNamespace: NAMESPACE, prefix: 'vnode-profile', identity: kind, secrets }
+      const named = { prefix: 'vnode-profile', virtualNodeName: 'edge' }
+      const place = { installNamespace: NAMESPACE, ...named, identity: kind, secrets }
       t.strictSame(rendered(manifests, 'vnode-profile-bootstrap'), listed(bootstrapAccess(place)))
       t.strictSame(rendered(manifests, 'vnode-profile-removal'), listed(removalAccess(place)))
       const group = rendered(manifests, 'system:vnodes')

@@ -65,6 +65,7 @@ async function checkBootstrap(t: Test, { helm, controlPlane }: Parts, namespace:
   const place = {
     installNamespace: namespace,
     prefix: 'vnode-profile',
+    virtualNodeName: 'vnode-profile',
     identity: 'tls-bootstrap',
     secrets,
   } as const

@@ -6,9 +6,12 @@ import type { Registration } from '../../src/bootstrap/register.ts'
 import { runBootstrap, runRemoval } from '../../src/bootstrap/run.ts'
 import type { BootstrapSettings } from '../../src/bootstrap/settings.ts'
 import type { IdentityKind } from '../../src/core/vnode/identity.ts'
+import { VISIBLE_WITHIN_MS } from '../../src/core/vnode/registration.ts'
 import type { EciClient } from '../../src/eci/virtual-node.ts'
 import type { KubeClient } from '../../src/kube/api.ts'
+import type { Clock } from '../../src/kube/clock.ts'
 import { connectDirectly } from '../../src/kube/direct.ts'
+import type { JumpClock } from './fake-clock.ts'
 
 export interface RunOptions {
   /** The API server's URL. */
@@ -21,6 +24,7 @@ export interface RunOptions {
   readonly eci: EciClient
   readonly onNotice?: (notice: Notice) => void
   readonly signal?: AbortSignal
+  readonly clock?: Clock
 }
 
 export interface BootstrapRun {
@@ -47,7 +51,7 @@ export function removeWith(options: RunOptions): Promise<string | undefined> {
 }
 
 function optionsOf(options: RunOptions, notices: Notice[]): BootstrapOptions {
-  const { client, eci, onNotice, signal = new AbortController().signal } = options
+  const { client, eci, onNotice, signal = new AbortController().signal, clock } = options
   return {
     settings: bootstrapSettings(options),
     client,
@@ -65,6 +69,15 @@ function optionsOf(options: RunOptions, notices: Notice[]): BootstrapOptions {
     signal,
     uuid: randomUUID,
     random: randomCharacters,
+    ...(clock === undefined ? {} : { clock }),
+  }
+}
+
+/** Puts the clock forward to the end of whatever a run says that it waits for. */
+export function skipWaits(clock: JumpClock): (notice: Notice) => void {
+  return ({ reason }) => {
+    // It begins to wait once it has said so.
+    if (reason === 'Waiting') queueMicrotask(() => clock.jump(VISIBLE_WITHIN_MS))
   }
 }
 

@@ -27,6 +27,8 @@ export interface TestBootstrapOptions {
   readonly identity?: IdentityKind
   /** Secrets that it may read. */
   readonly secrets?: readonly string[]
+  /** `name`, unless it is given. */
+  readonly virtualNodeName?: string
   /** Nobody has given a VNode rights yet. */
   readonly isUnknown?: boolean
 }
@@ -34,12 +36,13 @@ export interface TestBootstrapOptions {
 /** The namespace, and an identity with exactly the documented rights; gives its kubeconfig. */
 export async function prepareBootstrap(options: TestBootstrapOptions): Promise<string> {
   const { controlPlane, name, identity = 'tls-bootstrap', secrets = [], isUnknown = false } = options
+  const { virtualNodeName = name } = options
   await ensureNamespace(controlPlane, name)
   const user = `${name}-bootstrap`
   await grantAccess(
     controlPlane,
     user,
-    bootstrapAccess({ installNamespace: name, prefix: name, identity, secrets }),
+    bootstrapAccess({ installNamespace: name, prefix: name, virtualNodeName, identity, secrets }),
   )
   if (identity === 'service-account' && !isUnknown) {
     const account = { kind: 'ServiceAccount', name: vnodeNames(name).account, namespace: name } as const
@@ -75,12 +78,20 @@ export async function bootstrap({
 export async function removeBootstrapped({
   controlPlane,
   name,
+  virtualNodeName = name,
   ...options
-}: Omit<RunOptions, 'client' | 'url'> & { readonly controlPlane: ControlPlane }): Promise<
-  string | undefined
-> {
+}: Omit<RunOptions, 'client' | 'url'> & {
+  readonly controlPlane: ControlPlane
+  readonly virtualNodeName?: string
+}): Promise<string | undefined> {
   const user = `${name}-removal`
-  const place = { installNamespace: name, prefix: name, identity: 'tls-bootstrap', secrets: [] } as const
+  const place = {
+    installNamespace: name,
+    prefix: name,
+    virtualNodeName,
+    identity: 'tls-bootstrap',
+    secrets: [],
+  } as const
   await grantAccess(controlPlane, user, removalAccess(place))
   const kubeconfig = await controlPlane.kubeconfig({ user })
   const client = await connect({ kubeconfig, userAgent: 'vnode-profile/0 (integration test)' })

@@ -113,6 +113,8 @@ export class RegistrationModel {
         describeVirtualNodes: ({ virtualNodeIds } = {}) => this.#describe(run, virtualNodeIds),
       },
       identity,
+      // All runs of this world have one record, which holds the claim.
+      claims: { take: () => this.#turn(run).then(() => undefined), release: () => this.#turn(run) },
       check: () => this.#turn(run),
       makeIntent: async () => this.#makeIntent(run, wish),
       wish,
@@ -194,6 +196,8 @@ export class RegistrationModel {
       return isDone
     }
     const isSame = (record: StoredRecord) => this.record?.uid === record.uid
+    const isUnchanged = (record: StoredRecord) =>
+      isSame(record) && String(this.record?.version) === record.resourceVersion
     return {
       read: async () => {
         await this.#turn(run)
@@ -207,12 +211,16 @@ export class RegistrationModel {
           this.record = { ...this.#orNew(), intent }
           return true
         }),
-      markSent: record =>
-        write(() => {
-          if (this.record === undefined || !isSame(record)) return false
-          this.record.sentAt ??= this.now
+      markSent: async record => {
+        let marked: StoredRecord | undefined
+        await write(() => {
+          if (this.record === undefined || !isUnchanged(record)) return false
+          this.record.sentAt = this.now
+          marked = this.#read(this.record.version + 1)
           return true
-        }),
+        })
+        return marked
+      },
       register: (record, registered) =>
         write(() => {
           if (record !== undefined && !isSame(record)) return false
@@ -223,7 +231,7 @@ export class RegistrationModel {
         }),
       end: record =>
         write(() => {
-          if (!isSame(record) || String(this.record?.version) !== record.resourceVersion) return false
+          if (!isUnchanged(record)) return false
           this.record = undefined
           return true
         }),
@@ -235,9 +243,9 @@ export class RegistrationModel {
     return this.record ?? { uid: `uid-${this.#uids}`, version: 1 }
   }
 
-  #read(): StoredRecord | undefined {
+  #read(version = this.record?.version): StoredRecord | undefined {
     if (this.record === undefined) return undefined
-    const { uid, version, intent, sentAt, registered } = this.record
+    const { uid, intent, sentAt, registered } = this.record
     return {
       uid,
       resourceVersion: String(version),

@@ -9,12 +9,14 @@ export interface VnodeProcessOptions {
   readonly input?: string
   /** Ends it with SIGKILL. */
   readonly signal?: AbortSignal
+  /** Asks it to end, with SIGTERM. */
+  readonly stop?: AbortSignal
 }
 
 /** Runs the executable as a process of its own, with just this environment. Any status is a result; killed, it is -1. */
 export function runVnodeProcess(
   argv: readonly string[],
-  { env, input = '', signal }: VnodeProcessOptions,
+  { env, input = '', signal, stop }: VnodeProcessOptions,
 ): Promise<CliResult> {
   return new Promise((resolve, reject) => {
     const options = { env: { ...env }, timeout: 240_000 }
@@ -25,6 +27,7 @@ export function runVnodeProcess(
       else reject(error)
     })
     signal?.addEventListener('abort', () => child.kill('SIGKILL'), { once: true })
+    stop?.addEventListener('abort', () => child.kill('SIGTERM'), { once: true })
     child.stdin?.on('error', () => undefined)
     child.stdin?.end(input)
   })

@@ -45,6 +45,8 @@ export async function vnodeScene(t: Test, options: SceneOptions): Promise<VnodeS
   // What an earlier scene of the same cluster has written down, of VNodes of a fake that is gone.
   const selector = encodeURIComponent('app.kubernetes.io/name=vnode-profile')
   await controlPlane.ask('DELETE', `/api/v1/namespaces/kube-system/secrets?labelSelector=${selector}`)
+  const leases = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases'
+  await controlPlane.ask('DELETE', `${leases}?labelSelector=${selector}`)
   const fake = await fakeEci(t, { routes: { [VPC_APISERVER]: controlPlane.url }, ...rest })
   const own = home(t, config.replace('/path/to/kubeconfig', kubeconfig))
   const env = {

@@ -1,11 +1,14 @@
 /** `vnode bootstrap` as it is typed: its credentials, what it prints, and what it never does. */
 import t, { type Test } from 'tap'
+import { removalAccess } from '../../src/core/vnode/bootstrap-access.ts'
 import { leftBy } from '../helpers/bootstrap.ts'
 import { VPC_APISERVER } from '../helpers/bootstrap-run.ts'
 import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
 import { type CliResult, runVnode } from '../helpers/cli.ts'
-import { type FakeEci, TEST_ACCOUNT, TEST_NETWORK } from '../helpers/fake-eci/server.ts'
+import { type FakeEci, type FakeEciOptions, TEST_ACCOUNT, TEST_NETWORK } from '../helpers/fake-eci/server.ts'
 import { home, SEED_CONFIG } from '../helpers/vnode-config.ts'
+import { runVnodeProcess } from '../helpers/vnode-process.ts'
+import { grantAccess } from '../helpers/webhook-rights.ts'
 
 const cluster = await bootstrapCluster(t)
 const { accessKeyId, accessKeySecret } = TEST_ACCOUNT
@@ -22,11 +25,17 @@ if (cluster !== undefined) {
   interface Scene {
     readonly name: string
     readonly fake: FakeEci
+    /** The whole command line of a run with these. */
+    readonly line: (args: readonly string[]) => readonly string[]
     readonly run: (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<CliResult>
   }
 
-  const makeScene = async (t: Test): Promise<Scene> => {
-    const { name, fake, kubeconfig } = await bootstrapScene(t, { controlPlane, secrets: ['credentials'] })
+  const makeScene = async (t: Test, options?: FakeEciOptions): Promise<Scene> => {
+    const { name, fake, kubeconfig } = await bootstrapScene(t, {
+      controlPlane,
+      secrets: ['credentials'],
+      ...(options === undefined ? {} : { fake: options }),
+    })
     // The address is one of a VPC, which this machine does not reach.
     const flags = [
       '--install-namespace',
@@ -46,12 +55,8 @@ if (cluster !== undefined) {
       kubeconfig,
       '--additional',
     ]
-    return {
-      name,
-      fake,
-      run: (args, env = { HOME: '/nonexistent' }) =>
-        runVnode(['bootstrap', ...flags, ...where, ...args], { env }),
-    }
+    const line = (args: readonly string[]) => ['bootstrap', ...flags, ...where, ...args]
+    return { name, fake, line, run: (args, env = { HOME: '/nonexistent' }) => runVnode(line(args), { env }) }
   }
 
   t.test('with the AccessKey of a Secret; again it has nothing to do', async t => {
@@ -95,6 +100,49 @@ if (cluster !== undefined) {
     t.equal(fake.virtualNodes.length, 1)
     const [call] = fake.callsOf('CreateVirtualNode')
     t.equal(call?.parameters.get('VSwitchId'), `${first},${second}`)
+  })
+
+  t.test('stopped by SIGTERM while it waits for the Node, or while it removes', async t => {
+    const { name, fake, line } = await makeScene(t, { joins: false })
+    const { env } = home(t, SEED_CONFIG)
+    const stopped = async (args: readonly string[], until: () => Promise<unknown>) => {
+      const stop = new AbortController()
+      const ended = runVnodeProcess(line(args), { env, stop: stop.signal })
+      await until()
+      stop.abort()
+      return ended
+    }
+    const awaited = `/api/v1/namespaces/${name}/events?fieldSelector=reason=NodeAwaited`
+    const waits = () => controlPlane.waitForAll(awaited, list => list.length > 0, { timeout: 60_000 })
+    const { status, stderr } = await stopped([], waits)
+    const id = fake.virtualNodes[0]?.id
+    t.equal(status, 1)
+    t.match(
+      stderr,
+      new RegExp(`vnode: interrupted; VNode ${id} is registered, and paid for\nRun the same again`),
+    )
+    t.notMatch(stderr, /bug|internal error/)
+
+    // Of a removal that ECI leaves without an answer.
+    const silence = { kind: 'silence' } as const
+    fake.plan('DeleteVirtualNode', silence)
+    const asked = () => fake.until(calls => calls.some(({ action }) => action === 'DeleteVirtualNode'))
+    const user = `${name}-removal`
+    const place = {
+      installNamespace: name,
+      prefix: name,
+      virtualNodeName: name,
+      identity: 'tls-bootstrap',
+      secrets: [],
+    } as const
+    await grantAccess(controlPlane, user, removalAccess(place))
+    const removal = await stopped(
+      ['--remove', '--kubeconfig', await controlPlane.kubeconfig({ user })],
+      asked,
+    )
+    t.equal(removal.status, 1)
+    t.match(removal.stderr, new RegExp(`vnode: interrupted; VNode ${id} is registered, and paid for`))
+    t.notMatch(removal.stderr, /bug|internal error/)
   })
 
   t.test('with the environment', async t => {

@@ -9,9 +9,10 @@ import {
   prepareBootstrap,
   recordOf,
 } from '../helpers/bootstrap.ts'
-import { type BootstrapRun, type RunOptions, VPC_APISERVER } from '../helpers/bootstrap-run.ts'
+import { type BootstrapRun, type RunOptions, skipWaits, VPC_APISERVER } from '../helpers/bootstrap-run.ts'
 import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
 import { eciClient } from '../helpers/eci-client.ts'
+import { JumpClock } from '../helpers/fake-clock.ts'
 import { type FakeEci, fakeEci } from '../helpers/fake-eci/server.ts'
 import type { KubeObject } from '../helpers/kube-http.ts'
 
@@ -103,7 +104,6 @@ if (cluster !== undefined) {
     const { name, fake, run } = await makeScene(t)
     fake.plan('CreateVirtualNode', { kind: 'refuse', status: 400, code: 'InvalidParameter.ZoneId' }, 2)
     t.match((await run()).error, { message: /InvalidParameter\.ZoneId/ })
-    await ageRecord(controlPlane, name)
     const virtualNode = {
       name,
       vSwitchIds: ['vsw-7xv2yk45qp5etidgf0002'],
@@ -112,7 +112,12 @@ if (cluster !== undefined) {
       taints: [],
       hasPublicNetwork: false,
     }
-    const { registration, notices } = await run({ settings: { virtualNode } })
+    const clock = new JumpClock()
+    const { registration, notices } = await run({
+      settings: { virtualNode },
+      clock,
+      onNotice: skipWaits(clock),
+    })
     t.equal(registration.how, 'created')
     t.match(fake.world.virtualNodes, [{ vSwitchId: 'vsw-7xv2yk45qp5etidgf0002' }])
     t.ok(

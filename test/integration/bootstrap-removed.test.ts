@@ -1,8 +1,12 @@
 /** `vnode bootstrap --remove`: the VNode goes, with all that was made for it, and nothing that somebody runs is lost unsaid. */
 import t, { type Test } from 'tap'
-import { bootstrap, leftBy, patchRecord, removeBootstrapped } from '../helpers/bootstrap.ts'
+import type { Notice } from '../../src/bootstrap/progress.ts'
+import { bootstrap, leftBy, patchRecord, recordOf, removeBootstrapped } from '../helpers/bootstrap.ts'
+import { type RunOptions, skipWaits } from '../helpers/bootstrap-run.ts'
 import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
 import { eciClient } from '../helpers/eci-client.ts'
+import { JumpClock } from '../helpers/fake-clock.ts'
+import { fakeEci } from '../helpers/fake-eci/server.ts'
 
 const cluster = await bootstrapCluster(t)
 
@@ -16,7 +20,8 @@ if (cluster !== undefined) {
       name,
       fake,
       run: () => bootstrap({ ...options, kubeconfig }),
-      remove: (waitMs = 60_000) => removeBootstrapped({ ...options, settings: { waitMs } }),
+      remove: (waitMs = 60_000, more: Partial<RunOptions> = {}) =>
+        removeBootstrapped({ ...options, settings: { waitMs }, ...more }),
     }
   }
 
@@ -93,15 +98,78 @@ if (cluster !== undefined) {
     t.strictSame(await leftBy(controlPlane, name), [])
   })
 
-  t.test('one that is not listed yet is deleted by its id; one that is gone already is fine', async t => {
+  t.test('one that is gone already is fine, once its Node does not report any more', async t => {
     const { name, fake, run, remove } = await makeScene(t)
     const { registration } = await run()
-    const [virtualNode] = fake.world.virtualNodes
-    // As if the list lagged behind: the fake lists none that is Deleted, and deletes by id what is not.
     await eciClient(t, fake).deleteVirtualNode(registration.virtualNodeId)
-    t.equal(virtualNode?.status, 'Deleted')
+    t.match(await remove().catch(error => error), {
+      code: 'REFUSED',
+      message: new RegExp(`no VNode ${registration.virtualNodeId}, but .*Node .* still reports`),
+    })
+    t.ok(await recordOf(controlPlane, name), 'nothing is forgotten')
+    await controlPlane.ask('DELETE', `/api/v1/nodes/${registration.nodeName}`)
     t.equal(await remove(), registration.virtualNodeId)
     t.ok(fake.callsOf('DeleteVirtualNode').length >= 2, 'it is asked for by its id all the same')
     t.strictSame(await leftBy(controlPlane, name), [])
   })
+
+  t.test('credentials that do not see it: its Node reports, so nothing is touched', async t => {
+    const { name, fake, run, remove } = await makeScene(t)
+    const { registration } = await run()
+    const elsewhere = await fakeEci(t, { joins: false })
+    t.match(await remove(60_000, { eci: eciClient(t, elsewhere) }).catch(error => error), {
+      code: 'REFUSED',
+      message: /still reports/,
+      next: /the account, the RAM policy/,
+    })
+    const node = await controlPlane.ask('GET', `/api/v1/nodes/${registration.nodeName}`)
+    t.not(node.spec?.unschedulable, true, 'it is not cordoned')
+    t.ok(await recordOf(controlPlane, name))
+    t.equal(await remove(), registration.virtualNodeId)
+    t.strictSame(fake.virtualNodes, [])
+  })
+
+  t.test('credentials that are revoked, or see it no more, while it is drained', async t => {
+    const { name, fake, run, remove } = await makeScene(t)
+    const { registration } = await run()
+    const refuse = (code: string) => fake.plan('DeleteVirtualNode', { kind: 'refuse', status: 404, code })
+    refuse('InvalidAccessKeyId.NotFound')
+    t.match(await remove().catch(error => error), { code: 'ECI', message: /InvalidAccessKeyId\.NotFound/ })
+    refuse('InvalidVirtualNodeId.NotFound')
+    t.match(await remove().catch(error => error), { code: 'REFUSED', message: /still reports/ })
+    t.match(await recordOf(controlPlane, name), { virtualNodeId: registration.virtualNodeId })
+    t.equal((await controlPlane.request('GET', `/api/v1/nodes/${registration.nodeName}`)).status, 200)
+    t.equal(await remove(), registration.virtualNodeId)
+    t.strictSame(fake.virtualNodes, [])
+  })
+
+  t.test('one that was executed, is refused when it is asked about, and is listed late', async t => {
+    const { name, fake, run, remove } = await makeScene(t)
+    fake.plan('CreateVirtualNode', { kind: 'cut', executed: true }, 5)
+    t.match(await run().catch(error => error), { isOutcomeUnknown: true })
+    const hidden = fake.world.virtualNodes.splice(0)
+    fake.plan('CreateVirtualNode', { kind: 'refuse', status: 403, code: 'QuotaExceeded' })
+    const clock = new JumpClock()
+    const skip = skipWaits(clock)
+    const onNotice = (notice: Notice) => {
+      if (notice.reason === 'Waiting') fake.world.virtualNodes.push(...hidden)
+      skip(notice)
+    }
+    t.equal(await remove(60_000, { clock, onNotice }), hidden[0]?.id)
+    t.strictSame(fake.virtualNodes, [])
+    t.strictSame(await leftBy(controlPlane, name), [])
+  })
+
+  t.test(
+    'one whose request may have been executed, as only the last of its attempts was refused',
+    async t => {
+      const { name, fake, run, remove } = await makeScene(t)
+      fake.plan('CreateVirtualNode', { kind: 'cut' }, 5)
+      t.match(await run().catch(error => error), { isOutcomeUnknown: true })
+      fake.plan('CreateVirtualNode', { kind: 'cut' })
+      fake.plan('CreateVirtualNode', { kind: 'refuse', status: 403, code: 'QuotaExceeded' })
+      t.match(await remove().catch(error => error), { isOutcomeUnknown: true, message: /QuotaExceeded/ })
+      t.ok(await recordOf(controlPlane, name), 'nothing is forgotten')
+    },
+  )
 }

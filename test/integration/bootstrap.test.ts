@@ -45,8 +45,16 @@ if (cluster !== undefined) {
       ),
     )
     const events = `/api/v1/namespaces/${name}/events`
-    const found = await controlPlane.waitForAll(events, list => list.length >= 2, { timeout: 60_000 })
-    t.strictSame(found.map(({ reason }) => reason).sort(), ['VnodeReady', 'VnodeRegistered'])
+    const steps = ['ChecksPassed', 'IntentWritten', 'IdentityMade', 'RequestSent', 'VnodeRegistered']
+    const expected = [...steps, 'NodeAwaited', 'VnodeReady']
+    t.strictSame(
+      notices.map(({ reason }) => reason).filter(reason => expected.includes(reason)),
+      expected,
+    )
+    const found = await controlPlane.waitForAll(events, list => list.length >= expected.length, {
+      timeout: 60_000,
+    })
+    t.strictSame(found.map(({ reason }) => reason).sort(), expected.toSorted(), 'each step is an Event')
 
     const again = await bootstrap({ controlPlane, name, eci, kubeconfig })
     t.match(again.registration, { virtualNodeId: virtualNode?.id, how: 'known' })

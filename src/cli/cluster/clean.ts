@@ -5,6 +5,7 @@
 import { isReadyNode } from '../../bootstrap/cluster.ts'
 import { asRecord, asRecords, asString, own } from '../../core/kubernetes/objects.ts'
 import { LAST_GOOD_LABELS, VNODE_KEY } from '../../core/names.ts'
+import { isGone } from '../../core/vnode/registration.ts'
 import { CLUSTER_TAG } from '../../core/vnode/virtual-node-tags.ts'
 import type { EciClient } from '../../eci/virtual-node.ts'
 import { isStatus, type KubeClient } from '../../kube/api.ts'
@@ -62,6 +63,7 @@ const OWN_KINDS: readonly { readonly kind: string; readonly path: string }[] = [
   },
   { kind: 'Secret', path: collection('', 'secrets') },
   { kind: 'ServiceAccount', path: collection('', 'serviceaccounts') },
+  { kind: 'Lease', path: collection('coordination.k8s.io', 'leases') },
 ]
 
 const OWN_LABELS = 'app.kubernetes.io/name=vnode-profile,app.kubernetes.io/managed-by!=Helm'
@@ -117,7 +119,7 @@ class Cleaner {
 
   async #living(virtualNodeIds: readonly string[]): Promise<ReadonlySet<string>> {
     const found = await this.#eci.describeVirtualNodes({ virtualNodeIds })
-    return new Set(found.filter(({ status }) => status !== 'Deleted').map(one => one.virtualNodeId))
+    return new Set(found.filter(one => !isGone(one)).map(one => one.virtualNodeId))
   }
 
   /** What this program has made, once nothing uses it. */
@@ -152,7 +154,7 @@ class Cleaner {
   async #useOfNodes(): Promise<string | undefined> {
     const tag = { key: CLUSTER_TAG, value: await clusterUid(this.#client) }
     const tagged = await this.#eci.describeVirtualNodes({ tags: [tag] })
-    const mine = tagged.filter(({ status }) => status !== 'Deleted')
+    const mine = tagged.filter(one => !isGone(one))
     if (mine.length > 0)
       return `VNode ${mine.map(({ virtualNodeId }) => virtualNodeId).join(', ')} of this cluster exists`
     return this.#kept.length > 0 ? `Node ${this.#kept.join(', ')} is in the cluster` : undefined

@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { awaitNode } from '../../bootstrap/await-node.ts'
+import { LeaseClaims } from '../../bootstrap/claim.ts'
 import { type ClusterFacts, findNode, readCluster } from '../../bootstrap/cluster.ts'
 import { checkNetwork } from '../../bootstrap/network-check.ts'
 import { type Notice, Progress } from '../../bootstrap/progress.ts'
@@ -18,6 +19,7 @@ import {
 import { commaList } from '../../config/flags.ts'
 import { VnodeError } from '../../core/errors.ts'
 import { asRecord, asString, own } from '../../core/kubernetes/objects.ts'
+import { claimNames } from '../../core/vnode/identity.ts'
 import { createParameters } from '../../eci/client.ts'
 import type { CreateVirtualNodeRequest } from '../../eci/virtual-node.ts'
 import { isStatus, type KubeClient } from '../../kube/api.ts'
@@ -126,10 +128,7 @@ class Creation {
     try {
       await this.#create(request, kubeconfig, facts)
     } catch (error) {
-      if (!this.#signal.aborted) throw error
-      throw new VnodeError('REFUSED', 'interrupted', {
-        next: 'Run the same again: it goes on where this has stopped, with the same request.',
-      })
+      throw this.#signal.aborted ? this.#progress.interrupted() : error
     }
   }
 
@@ -138,7 +137,7 @@ class Creation {
     const registration = await this.#register({ request, kubeconfig, facts }).catch(error => {
       if (!isStatus(error, 403)) throw error
       throw new VnodeError('REFUSED', `what is asked of ECI is written down first: ${error.message}`, {
-        next: `Give a kubeconfig that may get, create, patch and delete Secret ${RECORDS_NAMESPACE}/${recordName(virtualNode.name)}.`,
+        next: `Give a kubeconfig that may get, create, patch and delete Secret ${RECORDS_NAMESPACE}/${recordName(virtualNode.name)}, and Leases ${claimNames(virtualNode.name, { isAdditional: false }).join(', ')} there.`,
       })
     })
     const { how, virtualNodeId } = registration
@@ -180,26 +179,24 @@ class Creation {
     const intended = withSecrets(request, randomUUID(), kubeconfig)
     const { client } = this.#parts
     const nothing = async () => undefined
+    const attempt = randomUUID()
+    const [namespace, record] = [RECORDS_NAMESPACE, recordName(virtualNode.name)]
+    const wish = {
+      name: virtualNode.name,
+      regionId: eci.regionId,
+      fingerprint,
+      isAdditional: options.isAdditional,
+    }
     return register({
       // In the cluster: whoever else registers a VNode of this name, on whatever machine, follows the same intent.
-      records: new SecretRecord({
-        client,
-        namespace: RECORDS_NAMESPACE,
-        name: recordName(virtualNode.name),
-        attempt: randomUUID(),
-        now: () => new Date(),
-      }),
+      records: new SecretRecord({ client, namespace, name: record, attempt, now: () => new Date() }),
+      claims: new LeaseClaims({ client, wish, holder: `${namespace}/${record}`, attempt }),
       eci,
       // The kubeconfig is the user's own, and the cluster has answered to it just now.
       identity: { ensure: nothing, prove: nothing, removeOthers: nothing },
       check: () => checkNetwork({ eci, virtualNode, progress: this.#progress, signal: this.#signal }),
       makeIntent: async () => ({ request: intended, fingerprint, identity: 'kubeconfig' }),
-      wish: {
-        name: virtualNode.name,
-        regionId: eci.regionId,
-        fingerprint,
-        isAdditional: options.isAdditional,
-      },
+      wish,
       clusterTag: clusterTagOf(facts),
       findNode: name => findNode(client, name),
       progress: this.#progress,

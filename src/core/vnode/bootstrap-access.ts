@@ -4,6 +4,8 @@ import {
   BOOTSTRAP_NAMESPACE,
   bootstrapTokenId,
   bootstrapTokenSecretName,
+  CLAIM_NAMESPACE,
+  claimNames,
   type IdentityKind,
   vnodeNames,
 } from './identity.ts'
@@ -12,6 +14,8 @@ export interface BootstrapPlace {
   readonly installNamespace: string
   /** By which the objects of the installation are named. */
   readonly prefix: string
+  /** Name of the VNode. */
+  readonly virtualNodeName: string
   readonly identity: IdentityKind
   /** Of the installation's namespace: with the AccessKey, and with a kubeconfig that is given. */
   readonly secrets: readonly string[]
@@ -31,10 +35,23 @@ export function bootstrapAccess(place: BootstrapPlace): readonly AccessRule[] {
       verbs: ['get', ...APPLY, 'delete'],
       reason: 'what was asked of ECI and what came of it; deleted when its VNode is gone',
     },
+    claimAccess(place, ['get', ...APPLY, 'delete']),
     ...secretsAccess(namespace, secrets),
     ...identityAccess(place),
     { ...install, resources: ['events'], verbs: APPLY, reason: 'Events about the registration' },
   ]
+}
+
+function claimAccess({ virtualNodeName }: BootstrapPlace, verbs: readonly string[]): AccessRule {
+  return {
+    role: 'system',
+    namespace: CLAIM_NAMESPACE,
+    apiGroup: 'coordination.k8s.io',
+    resources: ['leases'],
+    resourceNames: claimNames(virtualNodeName, { isAdditional: false }),
+    verbs,
+    reason: 'who registers a VNode of this name now, so that two releases do not both',
+  }
 }
 
 function clusterAccess(): readonly AccessRule[] {
@@ -144,6 +161,7 @@ export function removalAccess(place: BootstrapPlace): readonly AccessRule[] {
       verbs: ['get', 'delete'],
       reason: 'which VNode it is',
     },
+    claimAccess(place, ['get', 'delete']),
     ...secretsAccess(namespace, secrets),
     ...identityAccess({ ...place, identity: 'kubeconfig' }),
     { ...install, resources: ['events'], verbs: APPLY, reason: 'Events about the removal' },

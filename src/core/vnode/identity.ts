@@ -82,14 +82,34 @@ export function recordSecret(
   namespace: string,
   name: string,
   data: Readonly<Record<string, string>>,
-  uid?: string,
+  held: { readonly uid?: string; readonly resourceVersion?: string } = {},
 ): object {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
     type: 'Opaque',
-    metadata: { name, namespace, labels: LABELS, ...(uid === undefined ? {} : { uid }) },
+    metadata: { name, namespace, labels: LABELS, ...held },
     data: encoded(data),
+  }
+}
+
+export const CLAIM_NAMESPACE = 'kube-system'
+
+/** The Leases that a registration takes: that of the VNode's name, and before it that of the cluster's only VNode, unless it is an additional one. */
+export function claimNames(
+  virtualNodeName: string,
+  { isAdditional }: { readonly isAdditional: boolean },
+): readonly string[] {
+  const ofName = `vnode-registration-${virtualNodeName}`
+  return isAdditional ? [ofName] : ['vnode-registration', ofName]
+}
+
+export function claimLease(name: string, holder: string): object {
+  return {
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: { name, namespace: CLAIM_NAMESPACE, labels: LABELS },
+    spec: { holderIdentity: holder },
   }
 }
 

@@ -75,7 +75,8 @@ export type Step =
 /** A VNode that was created is listed within this time, or it is gone again. */
 export const VISIBLE_WITHIN_MS = 2 * 60_000
 
-const GONE = new Set(['Deleted', 'Deleting', 'Released'])
+/** `Cleaned` is none of the API's reference; the vendor's Terraform provider lists it among the states. */
+const GONE = new Set(['Deleted', 'Deleting', 'Released', 'Cleaned'])
 
 export function isGone({ status }: Pick<SeenVirtualNode, 'status'>): boolean {
   return GONE.has(status)
@@ -93,8 +94,11 @@ export function nextStep(
     return stepOfRecorded(recorded, recorded.virtualNodeId, { seen, living, wish, now })
   const [mine, ...others] = living.filter(({ virtualNodeName }) => virtualNodeName === wish.name)
   if (mine !== undefined) return { kind: 'adopt', virtualNode: mine, others }
-  if (recorded?.intent !== undefined) return stepOfIntent(recorded, recorded.intent, wish)
-  return refusalOfAnother(living, wish) ?? { kind: 'intend' }
+  const earlier = recorded?.isSent && living.find(one => one.virtualNodeName === recorded.name)
+  if (recorded !== undefined && earlier) return refusalOfName(recorded.name, earlier.virtualNodeId, wish)
+  const refusal = recorded?.isSent ? undefined : refusalOfAnother(living, wish)
+  if (refusal !== undefined) return refusal
+  return recorded?.intent === undefined ? { kind: 'intend' } : stepOfIntent(recorded, recorded.intent, wish)
 }
 
 interface Situation {
@@ -107,7 +111,9 @@ interface Situation {
 function stepOfRecorded(recorded: Recorded, id: string, { seen, living, wish, now }: Situation): Step {
   const virtualNode = living.find(({ virtualNodeId }) => virtualNodeId === id)
   if (virtualNode !== undefined) {
-    if (recorded.name !== wish.name) return refusalOfName(recorded.name, id, wish)
+    // Renamed since, as the refusal says, it is the one that is wished for.
+    const isNamed = [recorded.name, virtualNode.virtualNodeName].includes(wish.name)
+    if (!isNamed) return refusalOfName(recorded.name, id, wish)
     const others = living.filter(one => one !== virtualNode && one.virtualNodeName === wish.name)
     return { kind: 'registered', virtualNode, others }
   }

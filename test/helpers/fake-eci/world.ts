@@ -37,7 +37,8 @@ export interface FakeEvent {
 export interface FakeVirtualNode {
   readonly id: string
   name: string
-  status: 'Pending' | 'Ready' | 'Failed' | 'Deleted'
+  /** One that is `Deleted` is not listed any more, one that is `Cleaned` is. */
+  status: 'Pending' | 'Ready' | 'Failed' | 'Deleted' | 'Cleaned'
   readonly vpcId: string
   readonly vSwitchId: string
   readonly securityGroupId: string

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import t from 'tap'
+import { isGone } from '../../../src/eci/client.ts'
 import { EciError } from '../../../src/eci/error.ts'
 import { createRequest, eciClient, SECRET_KUBECONFIG } from '../../helpers/eci-client.ts'
 import { fakeEci, TEST_ACCOUNT, TEST_NETWORK } from '../../helpers/fake-eci/server.ts'
@@ -122,6 +123,53 @@ t.test('a deletion whose answer was lost has succeeded', async t => {
   t.equal(fake.virtualNodes.length, 0)
   const again = await client.deleteVirtualNode(virtualNodeId).catch(error => error)
   t.match(again, { apiCode: 'InvalidVirtualNodeId.NotFound' })
+})
+
+t.test('an answer that was lost, and then a refusal: it may have been executed', async t => {
+  const fake = await fakeEci(t, { joins: false })
+  const client = eciClient(t, fake)
+  for (const first of [{ kind: 'cut' }, { kind: 'html', status: 502 }] as const) {
+    fake.plan('CreateVirtualNode', first)
+    fake.plan('CreateVirtualNode', { kind: 'refuse', status: 403, code: 'QuotaExceeded' })
+    const error = await client.createVirtualNode(createRequest()).catch(error => error)
+    t.match(error, { apiCode: 'QuotaExceeded', isOutcomeUnknown: true, attempts: 2 }, first.kind)
+    t.match(error.message, /2 attempts, an earlier one may have been executed\)$/)
+  }
+  fake.plan('CreateVirtualNode', { kind: 'refuse', status: 429, code: 'Throttling' })
+  fake.plan('CreateVirtualNode', { kind: 'refuse', status: 403, code: 'QuotaExceeded' })
+  const refused = await client.createVirtualNode(createRequest()).catch(error => error)
+  t.match(refused, { attempts: 2, isOutcomeUnknown: false }, 'what is throttled is not executed')
+})
+
+const NOT_FOUND = new Map([
+  ['InvalidVirtualNodeId.NotFound', true],
+  ['InvalidVirtualNode.NotFound', true],
+  ['VirtualNodeNotFound', true],
+  ['InvalidAccessKeyId.NotFound', false],
+  ['InvalidRegionId.NotFound', false],
+  ['InvalidAction.NotFound', false],
+  ['InvalidSecurityGroupId.NotFound', false],
+  ['NotFound', false],
+])
+
+t.test('what is not found is the VNode, or something else', async t => {
+  const fake = await fakeEci(t, { joins: false })
+  const client = eciClient(t, fake)
+  for (const [code, expected] of NOT_FOUND) {
+    fake.plan('DeleteVirtualNode', { kind: 'refuse', status: 404, code })
+    const error = await client.deleteVirtualNode('vnd-1').catch(error => error)
+    t.equal(error.apiCode, code)
+    t.equal(isGone(error), expected, code)
+  }
+  fake.plan('DeleteVirtualNode', { kind: 'cut' })
+  fake.plan('DeleteVirtualNode', { kind: 'refuse', status: 404, code: 'InvalidAccessKeyId.NotFound' })
+  t.match(await client.deleteVirtualNode('vnd-1').catch(error => error), {
+    apiCode: 'InvalidAccessKeyId.NotFound',
+  })
+  fake.plan('DeleteVirtualNode', { kind: 'refuse', status: 429, code: 'Throttling' })
+  t.match(await client.deleteVirtualNode('vnd-1').catch(error => error), {
+    apiCode: 'InvalidVirtualNodeId.NotFound',
+  })
 })
 
 t.test('the attempts have an end, and their delays grow', async t => {

@@ -71,6 +71,10 @@ const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<
     [recorded(DONE), [seen({ status: 'Deleted' })], {}, { kind: 'end', reason: /is Deleted/ }],
   ],
   [
+    'deleted, and listed as what was cleaned up',
+    [recorded(DONE), [seen({ status: 'Cleaned' })], {}, { kind: 'end', reason: /is Cleaned/ }],
+  ],
+  [
     'deleted before it was written down',
     [recorded(SENT), [seen({ status: 'Deleted' })], {}, { kind: 'send' }],
   ],
@@ -110,6 +114,19 @@ const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<
     ],
   ],
   [
+    'another VNode of this cluster, since an intent was written that was not sent',
+    [
+      recorded(),
+      [seen({ virtualNodeName: 'other' })],
+      {},
+      { kind: 'refuse', message: /has a VNode already/ },
+    ],
+  ],
+  [
+    'another VNode of this cluster, since an intent was sent',
+    [recorded(SENT), [seen({ virtualNodeName: 'other' })], {}, { kind: 'send' }],
+  ],
+  [
     'another VNode of this cluster, and that is fine',
     [undefined, [seen({ virtualNodeName: 'other' })], { isAdditional: true }, { kind: 'intend' }],
   ],
@@ -125,6 +142,32 @@ const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<
       { name: 'new' },
       { kind: 'refuse', message: /under the name edge/, next: /back to edge/ },
     ],
+  ],
+  [
+    'another name, which the VNode was given meanwhile',
+    [
+      recorded(DONE),
+      [seen({ virtualNodeName: 'shop' })],
+      { name: 'shop' },
+      { kind: 'registered', virtualNode: { virtualNodeId: 'vnd-1' }, others: [] },
+    ],
+  ],
+  [
+    'its old name, after it was given another one',
+    [recorded(DONE), [seen({ virtualNodeName: 'shop' })], {}, { kind: 'registered' }],
+  ],
+  [
+    'another name for what may be there, and is',
+    [
+      recorded(SENT),
+      [seen()],
+      { name: 'new', isAdditional: true },
+      { kind: 'refuse', message: /vnd-1 under the name edge/, next: /back to edge/ },
+    ],
+  ],
+  [
+    'another name for what may be there, and is not listed',
+    [recorded(SENT), [seen({ status: 'Deleted' })], { name: 'new' }, { kind: 'send' }],
   ],
   [
     'another region for what is there',
