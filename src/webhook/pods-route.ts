@@ -7,6 +7,7 @@ import { ownerOf } from '../core/pod/facts.ts'
 import { type Mutation, mutatePod } from '../core/pod/mutate.ts'
 import { checkPatch } from '../core/pod/patch-check.ts'
 import type { Decision, NamespaceFacts, RuledEnvironment } from '../core/policy/decide.ts'
+import { conflictWords } from '../core/spill/words.ts'
 import type { RulesState } from '../rules/rules-state.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { AdmissionOutcome } from '../telemetry/metrics.ts'
@@ -63,20 +64,12 @@ export function podReviewer({
 
 function answerOf({ decision, advice, patch }: Mutation): Answer {
   const warnings =
-    decision.outcome === 'conflict' ? [conflictWarning(decision)] : advice.map(one => one.message)
+    decision.outcome === 'conflict' ? [conflictWords(decision, 'this Pod')] : advice.map(one => one.message)
   return {
     allowed: true,
     ...(patch.length === 0 ? {} : { patch }),
     ...(warnings.length === 0 ? {} : { warnings }),
   }
-}
-
-/** Of a rule's name, which may fill a warning by itself, so that the reason still has room. */
-const LONGEST_NAME = 63
-
-function conflictWarning({ rule, reason }: Extract<Decision, { outcome: 'conflict' }>): string {
-  const name = rule.name.length > LONGEST_NAME ? `${rule.name.slice(0, LONGEST_NAME)}…` : rule.name
-  return `rule ${JSON.stringify(name)} sends this Pod to a VNode, but it is left as it is: ${reason}`
 }
 
 function outcomeOf({ decision, patch }: Mutation): AdmissionOutcome {

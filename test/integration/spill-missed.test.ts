@@ -130,4 +130,24 @@ if (controlPlane !== undefined) {
     t.strictSame(others, [])
     await spiller.metric('placed_pods_total', { rule: 'prefer', policy: 'normalNodePrefer' }, 4)
   })
+
+  t.test(
+    'a Pod that itself rules VNodes out is left as it is, and its Deployment is told why, once',
+    async t => {
+      const { namespace, uid } = await deploy(t, 'fair', 3, { spec: { nodeSelector: { type: 'metal' } } })
+      const [event, ...others] = await eventsOf(namespace, 'RuleConflict')
+      t.match(event, {
+        involvedObject: { kind: 'Deployment', name: 'app', uid },
+        message:
+          /^rule "fair" sends Pod app-\S+ to a VNode, but it is left as it is: .*node-selector-conflict/,
+      })
+      t.strictSame(others, [])
+      const { items } = await controlPlane.ask<{ items: StoredPod[] }>('GET', pods(namespace))
+      t.equal(items.length, 3)
+      for (const pod of items) {
+        t.equal(vnodeTolerations(pod), 0)
+        t.equal(pod.metadata.annotations?.['vnode-profile.io/rules'], undefined)
+      }
+    },
+  )
 }

@@ -2,7 +2,13 @@
 import { ANNOTATION_RULES } from '../names.ts'
 import { additionsFor, additionsForSpill, isEmptyAdditions } from '../pod/additions.ts'
 import { renderPatch } from '../pod/patch.ts'
-import { decide, type NamespaceFacts, type Placed, type RuledEnvironment } from '../policy/decide.ts'
+import {
+  type Decision,
+  decide,
+  type NamespaceFacts,
+  type Placed,
+  type RuledEnvironment,
+} from '../policy/decide.ts'
 import type { Settings } from '../settings.ts'
 import type { PendingPod } from './pending-pod.ts'
 import { checked, type PodPatch } from './spill-patch.ts'
@@ -35,6 +41,20 @@ export function missedOf(
     ...(patch === undefined ? {} : { patch }),
     ...(lost === undefined ? {} : { lost }),
   }
+}
+
+/** A Pod that a rule is about and that itself rules VNodes out: it is left exactly as it is. */
+export type Conflicted = Extract<Decision, { outcome: 'conflict' }>
+
+/** Undefined for a Pod without a conflict, or with a node. */
+export function conflictedOf(
+  { facts, isTerminating }: PendingPod,
+  namespace: NamespaceFacts,
+  environment: RuledEnvironment,
+): Conflicted | undefined {
+  if (isTerminating || facts.nodeName !== undefined) return undefined
+  const decision = decide(facts, namespace, environment)
+  return decision.outcome === 'conflict' ? decision : undefined
 }
 
 /** It cannot be changed any more; and a Pod that goes there by itself needs none. */

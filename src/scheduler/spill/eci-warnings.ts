@@ -1,7 +1,11 @@
-/** What ECI will refuse of Pods, or bill for, told to their owners: who wrote a Deployment never sees the warnings of admission. */
-import { podAdvice } from '../../core/eci/pod-advice.ts'
+/**
+ * What ECI will refuse of Pods, or bill for, and what keeps Pods from where a rule sends them, told to their owners: who wrote a Deployment
+ * never sees the warnings of admission.
+ */
+import { type Advice, podAdvice } from '../../core/eci/pod-advice.ts'
 import { podFacts } from '../../core/pod/facts.ts'
 import { decide } from '../../core/policy/decide.ts'
+import type { Conflicted } from '../../core/spill/missed.ts'
 import type { PendingPod } from '../../core/spill/pending-pod.ts'
 import type { KubeClient } from '../../kube/api.ts'
 import { type Clock, sleep } from '../../kube/clock.ts'
@@ -25,9 +29,15 @@ const TICK_MS = 60_000
 const MOST_WAITING = 1_000
 const PAUSE_MS = 1_000
 
+interface Noted {
+  readonly pod: PendingPod
+  /** Of a Pod without a node. */
+  readonly conflicted?: Conflicted
+}
+
 export class EciWarnings {
   readonly #options: EciWarningsOptions
-  readonly #queue = new Map<string, PendingPod>()
+  readonly #queue = new Map<string, Noted>()
   /** By template, what was looked at in {@link EciWarnings.#hour}: an edit of a Deployment brings another one within minutes. */
   readonly #looked = new Set<string>()
   #hour = ''
@@ -40,22 +50,31 @@ export class EciWarnings {
 
   /** A Pod has come to a VNode. */
   add(pod: PendingPod): void {
+    this.#put({ pod })
+  }
+
+  /** A rule is about a Pod that itself rules VNodes out. To be called again as long as that is so. */
+  addConflict(pod: PendingPod, conflicted: Conflicted): void {
+    this.#put({ pod, conflicted })
+  }
+
+  #put(noted: Noted): void {
     if (this.#queue.size >= MOST_WAITING) return
-    this.#queue.set(pod.uid, pod)
+    this.#queue.set(noted.pod.uid, noted)
     this.#wake.now()
   }
 
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const [pod] = this.#queue.values()
-      if (pod === undefined) {
+      const [noted] = this.#queue.values()
+      if (noted === undefined) {
         await this.#wake.wait(TICK_MS, signal)
         continue
       }
-      this.#queue.delete(pod.uid)
+      this.#queue.delete(noted.pod.uid)
       try {
-        await this.#look(pod)
+        await this.#look(noted)
       } catch {
         // A warning is courtesy; the owner's next Pod brings it.
         await sleep(this.#options.clock, PAUSE_MS, signal)
@@ -63,21 +82,29 @@ export class EciWarnings {
     }
   }
 
-  async #look(pod: PendingPod): Promise<void> {
-    const { client, owners, reports, world, today = () => new Date() } = this.#options
+  async #look({ pod, conflicted }: Noted): Promise<void> {
+    const { owners, reports, today = () => new Date() } = this.#options
     const hour = today().toISOString().slice(0, 13)
     if (hour !== this.#hour) this.#looked.clear()
     this.#hour = hour
-    const template = templateOf(pod)
+    const template = `${templateOf(pod)} ${conflicted?.conflict.code ?? ''}`
     if (this.#looked.has(template)) return
     const owner = await owners.of(pod)
-    const found = await readPod(client, pod)
+    const advice = conflicted === undefined ? await this.#advice(pod) : []
     // One that is gone, or a read that fails, must not silence the others of its kind.
-    if (found === undefined) return
+    if (advice === undefined) return
     this.#looked.add(template)
+    if (conflicted !== undefined) reports.conflict(owner, pod, { conflicted, hour })
+    else if (advice.length > 0) reports.advice(owner, pod, { advice, hour })
+  }
+
+  /** Undefined for a Pod that is gone. */
+  async #advice(pod: PendingPod): Promise<readonly Advice[] | undefined> {
+    const { client, world } = this.#options
+    const found = await readPod(client, pod)
+    if (found === undefined) return undefined
     const decision = decide(podFacts(found), world.namespaceOf(pod.namespace), world.environment)
     const annotations = decision.outcome === 'placed' ? { annotations: decision.effect.annotations } : {}
-    const advice = podAdvice(found, annotations)
-    if (advice.length > 0) reports.advice(owner, pod, { advice, hour })
+    return podAdvice(found, annotations)
   }
 }

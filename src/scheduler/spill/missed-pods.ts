@@ -1,7 +1,7 @@
 /** Pods that the webhook did not see: they get what can still be added, and what is lost is told once to their owner. */
 import { messageOf } from '../../core/errors.ts'
 import { ANNOTATION_RULES, MISSED_MANAGER } from '../../core/names.ts'
-import { type Missed, missedOf } from '../../core/spill/missed.ts'
+import { type Conflicted, conflictedOf, type Missed, missedOf } from '../../core/spill/missed.ts'
 import { type PendingPod, pendingPod } from '../../core/spill/pending-pod.ts'
 import { lostOnNode } from '../../core/spill/words.ts'
 import type { KubeClient } from '../../kube/api.ts'
@@ -25,6 +25,8 @@ export interface MissedPodsOptions {
   readonly metrics: SpillMetrics
   readonly log: Logger
   readonly clock: Clock
+  /** A rule is about the Pod, which itself rules VNodes out. Called over and over as long as that is so. */
+  readonly onConflict?: (pod: PendingPod, conflicted: Conflicted) => void
 }
 
 /** A Pod without a node and without a mark of ours. */
@@ -112,7 +114,8 @@ export class MissedPods {
   #lookAgain(): void {
     for (const [uid, unmarked] of this.#unmarked) {
       const missed = this.#missed(unmarked)
-      if (missed !== undefined && essenceOf(missed) !== unmarked.settled) this.#queue.add(uid, unmarked)
+      if (missed === undefined) this.#noteConflict(unmarked)
+      else if (essenceOf(missed) !== unmarked.settled) this.#queue.add(uid, unmarked)
     }
   }
 
@@ -120,7 +123,10 @@ export class MissedPods {
   async #look(unmarked: Unmarked): Promise<Written | undefined> {
     const { pod } = unmarked
     const first = this.#missed(unmarked)
-    if (first === undefined) return undefined
+    if (first === undefined) {
+      this.#noteConflict(unmarked)
+      return undefined
+    }
     if (!unmarked.isCounted) this.#options.metrics.missed.inc({ rule: first.rule })
     unmarked.isCounted = true
     const { written, missed } = await this.#mend(unmarked, first)
@@ -162,6 +168,12 @@ export class MissedPods {
     // On a VNode it gets the rest; without a node it was somebody else who changed it.
     if (lost === undefined || nodeName === undefined || vnodes.hasName(nodeName)) return {}
     return { lost: lostOnNode(nodeName) }
+  }
+
+  #noteConflict({ pod }: Unmarked): void {
+    const { world, onConflict } = this.#options
+    const conflicted = conflictedOf(pod, world.namespaceOf(pod.namespace), world.environment)
+    if (conflicted !== undefined) onConflict?.(pod, conflicted)
   }
 
   #missed(unmarked: Unmarked): Missed | undefined {

@@ -1,9 +1,10 @@
 /** What the helper does about Pods, told to whoever looks at them: Events and metrics. */
 import type { Advice } from '../../core/eci/pod-advice.ts'
 import type { Tracked } from '../../core/spill/book.ts'
+import type { Conflicted } from '../../core/spill/missed.ts'
 import type { PendingPod } from '../../core/spill/pending-pod.ts'
 import type { HeldCode } from '../../core/spill/verdict.ts'
-import { heldWords, missedWords, spilledWords } from '../../core/spill/words.ts'
+import { conflictWords, heldWords, missedWords, spilledWords } from '../../core/spill/words.ts'
 import type { EventRecord, EventSubject, EventWriter } from '../../kube/event.ts'
 import type { SpillMetrics } from '../../telemetry/helper-metrics.ts'
 import type { Logger } from '../../telemetry/logger.ts'
@@ -98,6 +99,21 @@ export class PodEvents {
       type: 'Warning',
       reason: 'EciWarnings',
       message: `Pod ${pod.name} is on a VNode: ${words.join('; ')}`,
+      key: hour,
+    })
+  }
+
+  /** Once for each owner and hour: the Pod itself is left exactly as it is, without a mark. */
+  conflict(
+    owner: EventSubject,
+    pod: PendingPod,
+    { conflicted, hour }: { conflicted: Conflicted; hour: string },
+  ): void {
+    this.#options.events.emit({
+      involved: owner,
+      type: 'Warning',
+      reason: 'RuleConflict',
+      message: `${conflictWords(conflicted, `Pod ${pod.name}`)} (${conflicted.conflict.code})`,
       key: hour,
     })
   }

@@ -77,8 +77,11 @@ async function spill(options: SpillOptions, term: AbortSignal): Promise<void> {
   })
   const parts = { ...options, world, reports, metrics: metrics.spill, owners: new Owners(client) }
   const spiller = new Spiller(parts)
-  const missed = new MissedPods(parts)
   const warnings = new EciWarnings(parts)
+  const missed = new MissedPods({
+    ...parts,
+    onConflict: (pod, conflicted) => warnings.addConflict(pod, conflicted),
+  })
   const onVnodes = new VnodePods({ ...parts, onArrival: pod => warnings.add(pod) })
   world.start()
   try {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { missedOf } from '../../../../src/core/spill/missed.ts'
+import { conflictedOf, missedOf } from '../../../../src/core/spill/missed.ts'
 import { makeEnvironment, makeNamespace, makeVnode } from '../../../helpers/environments.ts'
 import { awayTolerations } from '../../../helpers/placed-pods.ts'
 import { makePending, type PendingOverrides, SPILL_NODE } from '../../../helpers/spill.ts'
@@ -94,4 +94,15 @@ t.test('not missed', async t => {
   for (const [name, pod] of Object.entries(others))
     t.equal(missed({ virtualNodeOnly: {} }, pod), undefined, name)
   t.equal(missed({ normalNodeOnly: {} }), undefined, 'one that is to stay on real nodes')
+})
+
+t.test('a conflict is one of Pods without a node', async t => {
+  const environment = makeEnvironment({ rules: [rule({ fair: {} })], vnodes: [makeVnode(SPILL_NODE)] })
+  const conflicted = (pod: PendingOverrides) =>
+    conflictedOf(makePending(pod), makeNamespace('team-a'), environment)
+  const nodeSelector = { type: 'metal' }
+  t.match(conflicted({ spec: { nodeSelector } }), { rule: { name: 'web' }, policy: { kind: 'fair' } })
+  t.equal(conflicted({}), undefined)
+  t.equal(conflicted({ spec: { nodeSelector, nodeName: SPILL_NODE } }), undefined)
+  t.equal(conflicted({ spec: { nodeSelector }, deletionTimestamp: '2026-05-06T07:08:09Z' }), undefined)
 })

@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { conflictedOf } from '../../../../src/core/spill/missed.ts'
 import type { EventRecord } from '../../../../src/kube/event.ts'
 import { EciWarnings } from '../../../../src/scheduler/spill/eci-warnings.ts'
 import { Owners } from '../../../../src/scheduler/spill/owners.ts'
@@ -115,4 +116,29 @@ t.test('an owner that could not be read is read again for the next Pod', async t
     events.map(({ involved }) => involved.kind),
     ['ReplicaSet', 'Deployment'],
   )
+})
+
+t.test('a conflict is told to the owner once an hour, however often it is found', async t => {
+  const { warnings, arrive, events } = scene(t)
+  const { environment } = makeSituation()
+  const ownerReferences = of('ReplicaSet', 'rs-1')
+  const pod = (name: string) =>
+    makePending({ name, uid: `uid-${name}`, ownerReferences, spec: { nodeSelector: { type: 'metal' } } })
+  for (const name of ['app-1', 'app-2', 'app-1']) {
+    const one = pod(name)
+    const conflicted = conflictedOf(one, makeNamespace('team-a'), environment)
+    if (conflicted === undefined) throw new Error('no conflict')
+    warnings.addConflict(one, conflicted)
+  }
+  arrive('last', HOST_NETWORK)
+  await holds(() => events.some(({ reason }) => reason === 'EciWarnings'), 5000)
+  const [told, ...others] = events.filter(({ reason }) => reason === 'RuleConflict')
+  t.match(told, {
+    involved: { kind: 'Deployment', name: 'web' },
+    type: 'Warning',
+    message:
+      /^rule "web" sends Pod app-\d to a VNode, but it is left as it is: .* \(node-selector-conflict\)$/,
+    key: '2026-05-06T07',
+  })
+  t.strictSame(others, [])
 })

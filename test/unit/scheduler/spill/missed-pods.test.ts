@@ -30,6 +30,7 @@ function scene(t: Test, answer: (name: string, method: string) => unknown, rules
   const metrics = createHelperMetrics().spill
   const log = createLogger('silent', { write: () => undefined })
   const events: EventRecord[] = []
+  const conflicts: string[] = []
   const labels = new Map<string, string>()
   const world = {
     isLoaded: true,
@@ -44,6 +45,7 @@ function scene(t: Test, answer: (name: string, method: string) => unknown, rules
     metrics,
     log,
     clock,
+    onConflict: ({ name }, { rule }) => void conflicts.push(`${rule.name} ${name}`),
   })
   const add = (name: string, more: PendingOverrides = {}) =>
     missed.add(makePending({ name, uid: `uid-${name}`, ...more }))
@@ -54,7 +56,7 @@ function scene(t: Test, answer: (name: string, method: string) => unknown, rules
   })
   const counted = async () => (await metrics.missed.get()).values.reduce((sum, { value }) => sum + value, 0)
   const told = () => events.map(({ reason, involved }) => `${reason} ${involved.name}`)
-  return { ...api, add, missed, clock, world, labels, told, counted }
+  return { ...api, add, missed, clock, world, labels, told, counted, conflicts }
 }
 
 t.test('Pods that are denied over and over keep nobody else', async t => {
@@ -130,6 +132,21 @@ const stored = (name: string, version: string, spec: PodOverrides['spec'] = {}) 
   })
   return { ...rest, metadata: { ...metadata, resourceVersion: version } }
 }
+
+t.test('a Pod that rules VNodes out itself is left as it is, and told of as long as it waits', async t => {
+  const { patched, add, missed, world, clock, conflicts } = scene(t, () => ({}))
+  add('odd', { spec: { nodeSelector: { type: 'metal' } } })
+  await holds(() => conflicts.length === 1, 5000)
+  clock.jump(10_000)
+  await holds(() => conflicts.length === 2, 5000)
+  missed.forget('uid-odd')
+  world.environment = environmentOf(FAIR)
+  clock.jump(10_000)
+  add('good')
+  await holds(() => patched.length > 0, 5000)
+  t.strictSame(patched, ['good'])
+  t.strictSame(conflicts, ['web odd', 'web odd'])
+})
 
 for (const status of [409, 422]) {
   t.test(`edited meanwhile (${status}): decided again on what it is by now`, async t => {
