@@ -27,3 +27,19 @@ export function podsApi(answer: (name: string, method: string) => unknown): Pods
 export function refuse(status: number): never {
   throw new ApiError('a test says no', { status })
 }
+
+/** An answer by which the first patch is refused, since the Pod is what `read` gives by now; the next one is taken. */
+export function refuseOnce(status: number, read: (name: string) => unknown) {
+  let isRefused = false
+  return (name: string, method: string): unknown => {
+    if (method === 'GET') return read(name)
+    if (isRefused) return {}
+    isRefused = true
+    return refuse(status)
+  }
+}
+
+/** The versions of the Pods that the patches were made on. */
+export function versionsOf(patches: readonly ApiRequest[]): unknown[] {
+  return patches.map(({ body }) => (body as { value: unknown }[])[0]?.value)
+}

@@ -8,7 +8,7 @@ import { createLogger } from '../../../../src/telemetry/json-log.ts'
 import { makeEnvironment, makeNamespace, makeVnode } from '../../../helpers/environments.ts'
 import { JumpClock } from '../../../helpers/fake-clock.ts'
 import { makePod, type PodOverrides } from '../../../helpers/pods.ts'
-import { podsApi, refuse } from '../../../helpers/pods-api.ts'
+import { podsApi, refuse, refuseOnce, versionsOf } from '../../../helpers/pods-api.ts'
 import { makePending, type PendingOverrides, SPILL_NODE } from '../../../helpers/spill.ts'
 import { holds } from '../../../helpers/webhook.ts'
 
@@ -150,17 +150,13 @@ t.test('a Pod that rules VNodes out itself is left as it is, and told of as long
 
 for (const status of [409, 422]) {
   t.test(`edited meanwhile (${status}): decided again on what it is by now`, async t => {
-    let isEdited = false
-    const { patches, add } = scene(t, (name, method) => {
-      if (method === 'GET') return stored(name, '8')
-      if (isEdited) return {}
-      isEdited = true
-      return refuse(status)
-    })
+    const { patches, add } = scene(
+      t,
+      refuseOnce(status, name => stored(name, '8')),
+    )
     add('app')
     await holds(() => patches.length === 2, 5000)
-    const versions = patches.map(({ body }) => (body as { value: unknown }[])[0]?.value)
-    t.strictSame(versions, ['7', '8'])
+    t.strictSame(versionsOf(patches), ['7', '8'])
   })
 }
 

@@ -9,7 +9,7 @@ import { createLogger } from '../../../../src/telemetry/json-log.ts'
 import { makeEnvironment, makeNamespace, makeVnode } from '../../../helpers/environments.ts'
 import { JumpClock } from '../../../helpers/fake-clock.ts'
 import { makePod, type PodOverrides } from '../../../helpers/pods.ts'
-import { podsApi, refuse } from '../../../helpers/pods-api.ts'
+import { podsApi, refuse, refuseOnce, versionsOf } from '../../../helpers/pods-api.ts'
 import { SPILL_NODE } from '../../../helpers/spill.ts'
 import { holds } from '../../../helpers/webhook.ts'
 
@@ -72,17 +72,14 @@ function scene(t: Test, answer: (name: string, method: string) => unknown) {
 
 for (const status of [409, 422]) {
   t.test(`edited meanwhile (${status}): decided again on what it is by now`, async t => {
-    let isEdited = false
-    const { patches, come } = scene(t, (name, method) => {
-      if (method === 'GET') return stored(name, '8', { labels: { app: 'web', by: 'somebody' } })
-      if (isEdited) return {}
-      isEdited = true
-      return refuse(status)
-    })
+    const labels = { app: 'web', by: 'somebody' }
+    const { patches, come } = scene(
+      t,
+      refuseOnce(status, name => stored(name, '8', { labels })),
+    )
     come('app')
     await holds(() => patches.length === 2, 5000)
-    const versions = patches.map(({ body }) => (body as { value: unknown }[])[0]?.value)
-    t.strictSame(versions, ['7', '8'])
+    t.strictSame(versionsOf(patches), ['7', '8'])
   })
 }
 
