@@ -1,6 +1,6 @@
 /** Removes a release's VNode, and all that was made for it. Each step may be repeated; what is written down goes last. */
 import { VnodeError } from '../core/errors.ts'
-import { isGone as isGoneStatus, type SeenVirtualNode } from '../core/vnode/registration.ts'
+import { isGone as isGoneStatus, refusalOfCaller, type SeenVirtualNode } from '../core/vnode/registration.ts'
 import { nodeNameOf } from '../core/vnode/virtual-node-name.ts'
 import { isGone } from '../eci/client.ts'
 import { isStatus } from '../kube/api.ts'
@@ -29,8 +29,10 @@ export async function removeVnode(
     const seen = await listSeen(register, { ...record, virtualNodeId: id })
     const known = seen.find(one => one.virtualNodeId === id)
     // Before the drain: whoever does not see it could not delete it either.
-    if (known === undefined) await checkSilent(id, register)
-    else await checkOwner(known, register)
+    if (known === undefined) {
+      checkCaller(record, register)
+      await checkSilent(id, register)
+    } else await checkOwner(known, register)
     await removeOne(options, id, { register, progress })
   }
   await identity.removeAll()
@@ -53,6 +55,11 @@ function notOurs(seen: readonly SeenVirtualNode[], name: string, progress: Progr
   return undefined
 }
 
+function checkCaller(record: StoredRecord, { wish }: Prepared['register']): void {
+  const refusal = refusalOfCaller(record, wish)
+  if (refusal !== undefined) throw new VnodeError('REFUSED', refusal.message, { next: refusal.next })
+}
+
 /** Of a request that was sent, and had no answer, only the same request tells what came of it. */
 async function registeredId(
   { eci, signal }: BootstrapOptions,
@@ -69,6 +76,7 @@ async function registeredId(
     )
   if (record.virtualNodeId !== undefined || !record.isSent || record.intent === undefined)
     return record.virtualNodeId
+  checkCaller(record, register)
   try {
     return (await eci.createVirtualNode(record.intent.request, { signal })).virtualNodeId
   } catch (error) {

@@ -116,12 +116,18 @@ if (cluster !== undefined) {
   t.test('credentials that do not see it: its Node reports, so nothing is touched', async t => {
     const { name, fake, run, remove } = await makeScene(t)
     const { registration } = await run()
-    const elsewhere = await fakeEci(t, { joins: false })
-    t.match(await remove(60_000, { eci: eciClient(t, elsewhere) }).catch(error => error), {
+    const hidden = fake.world.virtualNodes.splice(0)
+    t.match(await remove().catch(error => error), {
       code: 'REFUSED',
       message: /still reports/,
       next: /the account, the RAM policy/,
     })
+    const elsewhere = await fakeEci(t, { joins: false })
+    t.match(await remove(60_000, { eci: eciClient(t, elsewhere) }).catch(error => error), {
+      code: 'REFUSED',
+      message: `VNode ${registration.virtualNodeId} of this release was asked for by account`,
+    })
+    fake.world.virtualNodes.push(...hidden)
     const node = await controlPlane.ask('GET', `/api/v1/nodes/${registration.nodeName}`)
     t.not(node.spec?.unschedulable, true, 'it is not cordoned')
     t.ok(await recordOf(controlPlane, name))

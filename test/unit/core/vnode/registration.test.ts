@@ -9,7 +9,13 @@ import {
 import { virtualNodeNameProblem } from '../../../../src/core/vnode/virtual-node-name.ts'
 
 const NOW = 1_000_000_000
-const WISH: Wish = { name: 'edge', regionId: 'cn-hangzhou', fingerprint: 'f1', isAdditional: false }
+const WISH: Wish = {
+  name: 'edge',
+  regionId: 'cn-hangzhou',
+  fingerprint: 'f1',
+  isAdditional: false,
+  caller: { account: '1', endpoint: '' },
+}
 
 const seen = (overrides: Partial<SeenVirtualNode> = {}): SeenVirtualNode => ({
   virtualNodeId: 'vnd-1',
@@ -168,6 +174,69 @@ const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<
   [
     'another name for what may be there, and is not listed',
     [recorded(SENT), [seen({ status: 'Deleted' })], { name: 'new' }, { kind: 'send' }],
+  ],
+  [
+    'another account for what may be there',
+    [
+      recorded({ ...SENT, intent: { fingerprint: 'f1', caller: { account: '2', endpoint: '' } } }),
+      [],
+      {},
+      { kind: 'refuse', message: /asked for by account 2, and this is account 1,/, next: /of account 2\./ },
+    ],
+  ],
+  [
+    'another account for what may be there, which has one of our name',
+    [
+      recorded({ ...SENT, intent: { fingerprint: 'f1', caller: { account: '2', endpoint: '' } } }),
+      [seen()],
+      {},
+      { kind: 'refuse' },
+    ],
+  ],
+  [
+    'another endpoint for what may be there',
+    [
+      recorded({ ...SENT, intent: { fingerprint: 'f1', caller: { account: '', endpoint: 'https://a' } } }),
+      [],
+      {},
+      { kind: 'refuse', message: /asked for by an account at https:\/\/a, and this is account 1,/ },
+    ],
+  ],
+  [
+    'another account for what is not listed',
+    [
+      recorded({ ...DONE, intent: { fingerprint: 'f1', caller: { account: '2', endpoint: '' } } }),
+      [],
+      {},
+      { kind: 'refuse', message: /^VNode vnd-1 of this release was asked for by account 2/ },
+    ],
+  ],
+  [
+    'another account that sees it',
+    [
+      recorded({ ...DONE, intent: { fingerprint: 'f1', caller: { account: '2', endpoint: '' } } }),
+      [seen()],
+      {},
+      { kind: 'registered' },
+    ],
+  ],
+  [
+    'another account before anything was sent',
+    [
+      recorded({ intent: { fingerprint: 'f1', caller: { account: '2', endpoint: '' } } }),
+      [],
+      {},
+      { kind: 'end', reason: /account has changed/ },
+    ],
+  ],
+  [
+    'an account that is not known is not another one',
+    [
+      recorded({ ...SENT, intent: { fingerprint: 'f1', caller: { account: '', endpoint: '' } } }),
+      [],
+      {},
+      { kind: 'send' },
+    ],
   ],
   [
     'another region for what is there',
