@@ -77,6 +77,17 @@ if (cluster !== undefined) {
     t.strictSame(fake.virtualNodes, [])
   })
 
+  t.test('another one of its name is said to stay', async t => {
+    const { name, fake, run, remove } = await makeScene(t)
+    const { registration } = await run()
+    const [first] = fake.world.virtualNodes
+    if (first !== undefined) fake.world.virtualNodes.push({ ...first, id: 'vnd-another' })
+    t.equal(await remove(), registration.virtualNodeId)
+    const events = `/api/v1/namespaces/${name}/events?fieldSelector=reason=VnodeNotOurs`
+    const [event] = await controlPlane.waitForAll(events, list => list.length > 0, { timeout: 60_000 })
+    t.match(event?.message, /VNode vnd-another named .* stays, and is paid for/)
+  })
+
   t.test('one that nobody has written down is not ours to delete', async t => {
     const { name, fake, run, remove } = await makeScene(t)
     await run()
