@@ -122,6 +122,7 @@ async function plan(options: BootstrapOptions, io: Io): Promise<void> {
   io.stdout(`${JSON.stringify({ Action: 'CreateVirtualNode', ...parameters }, null, 2)}\n`)
   if (step.kind === 'send')
     io.stdout('An earlier run has sent a request; that one, in its own words, would be sent once more.\n')
+  if (step.kind === 'wait') io.stdout(`${step.reason}; that would be waited for first.\n`)
   if (step.kind === 'end') io.stdout(`${step.reason}; a new one would be registered.\n`)
 }
 

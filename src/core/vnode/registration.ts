@@ -85,6 +85,8 @@ export type Step =
 
 /** A VNode that was created is listed within this time, or it is gone again. */
 export const VISIBLE_WITHIN_MS = 2 * 60_000
+/** Clocks of two machines differ by less: the API refuses what is signed by one that is more than 15 minutes wrong. */
+export const MOST_SKEW_MS = 30 * 60_000
 
 /** `Cleaned` is none of the API's reference; the vendor's Terraform provider lists it among the states. */
 const GONE = new Set(['Deleted', 'Deleting', 'Released', 'Cleaned'])
@@ -96,7 +98,7 @@ export function isGone({ status }: Pick<SeenVirtualNode, 'status'>): boolean {
 export function nextStep(
   recorded: Recorded | undefined,
   seen: readonly SeenVirtualNode[],
-  { wish, now }: { readonly wish: Wish; readonly now: number },
+  { wish, now, watchedMs }: Pick<Situation, 'wish' | 'now' | 'watchedMs'>,
 ): Step {
   const elsewhere = refusalOfRegion(recorded, wish)
   if (elsewhere !== undefined) return elsewhere
@@ -105,7 +107,7 @@ export function nextStep(
   if (isUnsure && stranger !== undefined) return stranger
   const living = seen.filter(one => !isGone(one)).sort(byAge)
   if (recorded?.virtualNodeId !== undefined)
-    return stepOfRecorded(recorded, recorded.virtualNodeId, { seen, living, wish, now })
+    return stepOfRecorded(recorded, recorded.virtualNodeId, { seen, living, wish, now, watchedMs })
   const [mine, ...others] = living.filter(({ virtualNodeName }) => virtualNodeName === wish.name)
   if (mine !== undefined) return { kind: 'adopt', virtualNode: mine, others }
   const earlier = recorded?.isSent && living.find(one => one.virtualNodeName === recorded.name)
@@ -119,10 +121,14 @@ interface Situation {
   readonly seen: readonly SeenVirtualNode[]
   readonly living: readonly SeenVirtualNode[]
   readonly wish: Wish
+  /** Milliseconds since 1970, by this machine's clock. */
   readonly now: number
+  /** For how long before the list was read what is written down has been seen to be so, whatever a clock says. */
+  readonly watchedMs: number
 }
 
-function stepOfRecorded(recorded: Recorded, id: string, { seen, living, wish, now }: Situation): Step {
+function stepOfRecorded(recorded: Recorded, id: string, situation: Situation): Step {
+  const { seen, living, wish, now, watchedMs } = situation
   const virtualNode = living.find(({ virtualNodeId }) => virtualNodeId === id)
   if (virtualNode !== undefined) {
     // Renamed since, as the refusal says, it is the one that is wished for.
@@ -135,7 +141,8 @@ function stepOfRecorded(recorded: Recorded, id: string, { seen, living, wish, no
   if (gone !== undefined) return { kind: 'end', reason: `VNode ${id} is ${gone.status}` }
   const stranger = refusalOfCaller(recorded, wish)
   if (stranger !== undefined) return stranger
-  if (now - (recorded.recordedAt ?? 0) < VISIBLE_WITHIN_MS)
+  const isYoung = now - (recorded.recordedAt ?? 0) < VISIBLE_WITHIN_MS + MOST_SKEW_MS
+  if (isYoung && watchedMs < VISIBLE_WITHIN_MS)
     return { kind: 'wait', reason: `VNode ${id} is not listed yet` }
   return { kind: 'end', reason: `VNode ${id} is not there any more`, isUnseen: true }
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import {
+  MOST_SKEW_MS,
   nextStep,
   type Recorded,
   type SeenVirtualNode,
@@ -36,7 +37,7 @@ const recorded = (overrides: Partial<Recorded> = {}): Recorded => ({
 })
 
 const SENT = { isSent: true }
-const DONE = { isSent: true, virtualNodeId: 'vnd-1', recordedAt: NOW - VISIBLE_WITHIN_MS }
+const DONE = { isSent: true, virtualNodeId: 'vnd-1', recordedAt: NOW - VISIBLE_WITHIN_MS - MOST_SKEW_MS }
 
 const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<Wish>, expected: object]>([
   ['nothing yet', [undefined, [], {}, { kind: 'intend' }]],
@@ -260,9 +261,25 @@ const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<
 
 for (const [name, [now, there, wish, expected]] of CASES) {
   t.test(name, async t => {
-    t.match(nextStep(now, there, { wish: { ...WISH, ...wish }, now: NOW }), expected)
+    t.match(nextStep(now, there, { wish: { ...WISH, ...wish }, now: NOW, watchedMs: 0 }), expected)
   })
 }
+
+const MINUTE = 60_000
+/** Written down at which time of this machine, seen so for how long: is it waited for? */
+const UNLISTED = new Map<string, [agoMs: number, watchedMs: number, kind: string]>([
+  ['by a clock that is ten minutes behind, and just seen', [10 * MINUTE, 0, 'wait']],
+  ['by a clock that is ten minutes behind, and long seen', [10 * MINUTE, VISIBLE_WITHIN_MS, 'end']],
+  ['by a clock that is ten minutes ahead, and just seen', [-10 * MINUTE, VISIBLE_WITHIN_MS - 1, 'wait']],
+  ['by a clock that is ten minutes ahead, and long seen', [-10 * MINUTE, VISIBLE_WITHIN_MS, 'end']],
+  ['an hour ago by whatever clock', [60 * MINUTE, 0, 'end']],
+])
+
+for (const [name, [agoMs, watchedMs, kind]] of UNLISTED)
+  t.test(`not listed, and written down ${name}`, async t => {
+    const record = recorded({ ...DONE, recordedAt: NOW - agoMs })
+    t.match(nextStep(record, [], { wish: WISH, now: NOW, watchedMs }), { kind })
+  })
 
 t.test('names of VNodes', async t => {
   for (const name of ['ab', 'vnode-profile', 'a.b-c.0', 'x'.repeat(128)])
