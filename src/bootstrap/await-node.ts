@@ -1,5 +1,6 @@
 /** Waits until a VNode's Node is Ready in the cluster, and looks at ECI's side of it meanwhile. */
 import { VnodeError } from '../core/errors.ts'
+import { redact } from '../eci/redact.ts'
 import type { EciClient } from '../eci/virtual-node.ts'
 import type { KubeClient } from '../kube/api.ts'
 import { type Clock, sleep } from '../kube/clock.ts'
@@ -82,7 +83,7 @@ async function lookAtEci(
   const failed = found.find(({ status }) => status === 'Failed')
   if (failed === undefined || signal.aborted) return
   const [event] = failed.events.toReversed()
-  const why = event === undefined ? '' : `: ${event.reason}: ${event.message}`
+  const why = event === undefined ? '' : `: ${redact(`${event.reason}: ${event.message}`, [])}`
   throw new VnodeError('ECI', `VNode ${virtualNodeId} has failed on ECI's side${why}`, {
     next: `It exists, and is paid for. See vnode describe ${virtualNodeId}; vnode delete ${virtualNodeId} removes it, and running this again registers a new one.`,
   })

@@ -33,17 +33,27 @@ export async function readCluster(client: Client): Promise<ClusterFacts> {
   if (uid === undefined)
     throw new VnodeError('API', 'the namespace kube-system, by which a cluster is known, is not there')
   const published = publishedCluster(info)
-  const clusterIP = (service: unknown) => asString(own(asRecord(own(asRecord(service), 'spec')), 'clusterIP'))
   const dnsIP = clusterIP(dns)
   return {
     uid,
-    serviceIPs: [clusterIP(kubernetes), dnsIP].filter(ip => ip !== undefined && ip !== 'None').map(String),
+    serviceIPs: [...clusterIPs(kubernetes), ...clusterIPs(dns)],
     dns: dnsIP === 'None' ? undefined : dnsIP,
     publishedServer: asString(own(published, 'server')),
     caPem:
       asString(own(asRecord(own(ca, 'data')), 'ca.crt')) ??
       decode(own(published, 'certificate-authority-data')),
   }
+}
+
+function clusterIP(service: unknown): string | undefined {
+  return asString(own(asRecord(own(asRecord(service), 'spec')), 'clusterIP'))
+}
+
+/** With two families there is one of each; before 1.20 there is no list. */
+function clusterIPs(service: unknown): readonly string[] {
+  const listed = own(asRecord(own(asRecord(service), 'spec')), 'clusterIPs')
+  const all = [clusterIP(service), ...(Array.isArray(listed) ? listed.map(asString) : [])]
+  return [...new Set(all.filter(ip => ip !== undefined && ip !== 'None').map(String))]
 }
 
 /** Throws if a VNode could not reach the API server there. */

@@ -42,7 +42,7 @@ export function isRefusal(error: unknown): error is EciError {
     !error.isOutcomeUnknown &&
     !isRetryable(error.httpStatus, error.apiCode) &&
     // The token is in use, by another run of the same request; or these credentials may not ask, which says nothing of an earlier send.
-    !/Idempotent|Conflict|Processing|Forbidden|Permission|AccessKey|Signature|SecurityToken|Authoriz|Deny/i.test(
+    !/Idempotent|Conflict|Processing|Forbidden|Permission|AccessKey|Signature|TimeStamp|SecurityToken|Authoriz|Deny/i.test(
       error.apiCode,
     )
   )

@@ -46,6 +46,7 @@ export async function prepare(options: BootstrapOptions, progress: Progress): Pr
   const given = await identity.readGiven()
   const request = plainRequest(eci.regionId, settings, facts)
   const fingerprint = fingerprintOf(request, { server, credential: given ?? `${facts.caPem}` })
+  const caller = await eci.caller({ signal })
   const attempt = uuid()
   const { record } = vnodeNames(prefix)
   const wish = {
@@ -53,6 +54,7 @@ export async function prepare(options: BootstrapOptions, progress: Progress): Pr
     regionId: eci.regionId,
     fingerprint,
     isAdditional: settings.isAdditional,
+    caller,
   }
   const register: RegisterOptions = {
     records: new SecretRecord({ client, namespace, name: record, attempt, now: () => new Date() }),
@@ -71,7 +73,8 @@ export async function prepare(options: BootstrapOptions, progress: Progress): Pr
     },
     makeIntent: async () => {
       const { kind, kubeconfig, ...token } = await identity.mint(given)
-      return { request: withSecrets(request, uuid(), kubeconfig), fingerprint, identity: kind, ...token }
+      const whole = withSecrets(request, uuid(), kubeconfig)
+      return { request: whole, fingerprint, caller, identity: kind, ...token }
     },
     wish,
     clusterTag: clusterTagOf(facts),

@@ -6,7 +6,7 @@ import { VnodeError } from '../core/errors.ts'
 import { asRecord, asString, own } from '../core/kubernetes/objects.ts'
 import { FIELD_MANAGER } from '../core/names.ts'
 import { type IdentityKind, recordSecret } from '../core/vnode/identity.ts'
-import type { Recorded } from '../core/vnode/registration.ts'
+import type { Caller, Recorded } from '../core/vnode/registration.ts'
 import type { CreateVirtualNodeRequest } from '../eci/virtual-node.ts'
 import { isStatus, type KubeClient } from '../kube/api.ts'
 import { resourcePath } from '../kube/path.ts'
@@ -20,6 +20,7 @@ export interface BootstrapToken {
 export interface Intent {
   readonly request: CreateVirtualNodeRequest
   readonly fingerprint: string
+  readonly caller?: Caller
   readonly identity: IdentityKind
   /** Of kind `tls-bootstrap`. */
   readonly bootstrapToken?: BootstrapToken

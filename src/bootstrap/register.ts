@@ -67,6 +67,7 @@ export interface Situation {
 class Registrar {
   readonly #options: RegisterOptions
   #how: Registration['how'] = 'known'
+  #watched: { readonly what: string; readonly from: number } | undefined
   /** Since when somebody else is waited for. */
   #claimedFrom: number | undefined
 
@@ -88,8 +89,17 @@ class Registrar {
   async look(): Promise<Situation> {
     const { records, wish, now } = this.#options
     const record = await records.read()
+    const watchedMs = this.#watch(record)
     const seen = await listSeen(this.#options, record)
-    return { record, step: nextStep(record, seen, { wish, now: now() }) }
+    return { record, step: nextStep(record, seen, { wish, now: now(), watchedMs }) }
+  }
+
+  /** Since when this VNode has been written down, as far as this run has seen. */
+  #watch(record: StoredRecord | undefined): number {
+    const { clock } = this.#options
+    const what = `${record?.uid} ${record?.virtualNodeId}`
+    if (this.#watched?.what !== what) this.#watched = { what, from: clock.now() }
+    return clock.now() - this.#watched.from
   }
 
   async #take(step: Exclude<Step, { kind: 'registered' }>, record: StoredRecord | undefined): Promise<void> {

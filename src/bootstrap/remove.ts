@@ -1,6 +1,6 @@
 /** Removes a release's VNode, and all that was made for it. Each step may be repeated; what is written down goes last. */
 import { VnodeError } from '../core/errors.ts'
-import { isGone as isGoneStatus, type SeenVirtualNode } from '../core/vnode/registration.ts'
+import { isGone as isGoneStatus, refusalOfCaller, type SeenVirtualNode } from '../core/vnode/registration.ts'
 import { nodeNameOf } from '../core/vnode/virtual-node-name.ts'
 import { isGone } from '../eci/client.ts'
 import { isStatus } from '../kube/api.ts'
@@ -21,17 +21,17 @@ export async function removeVnode(
 ): Promise<string | undefined> {
   const { records } = register
   const record = await records.read()
-  if (record === undefined) return notOurs(await listSeen(register, undefined), register.wish.name, progress)
+  if (record === undefined)
+    return tellNotOurs(await listSeen(register, undefined), register.wish.name, progress)
   progress.follow(record)
   const id = await registeredId(options, record, register)
   progress.follow({ ...record, virtualNodeId: id })
   if (id !== undefined) {
     const seen = await listSeen(register, { ...record, virtualNodeId: id })
-    const known = seen.find(one => one.virtualNodeId === id)
-    // Before the drain: whoever does not see it could not delete it either.
-    if (known === undefined) await checkSilent(id, register)
-    else await checkOwner(known, register)
+    await checkOurs(record, { id, seen, register })
     await removeOne(options, id, { register, progress })
+    const others = seen.filter(one => one.virtualNodeId !== id)
+    tellNotOurs(others, record.name, progress)
   }
   await identity.removeAll()
   await register.claims.release()
@@ -42,9 +42,50 @@ export async function removeVnode(
   return id
 }
 
+/** What a removal would do, found out without writing anything or asking ECI for more than its list. */
+export type RemovalPlan =
+  | { readonly kind: 'delete'; readonly virtualNodeId: string }
+  /** A request was sent, and had no answer: it is sent once more, and what it has made is deleted. */
+  | { readonly kind: 'ask'; readonly name: string }
+  | { readonly kind: 'none'; readonly notOurs: readonly string[] }
+
+/** Throws what a removal would throw before it does anything. */
+export async function planRemoval({ register }: Prepared): Promise<RemovalPlan> {
+  const record = await register.records.read()
+  const seen = await listSeen(register, record)
+  if (record === undefined) return { kind: 'none', notOurs: notOurs(seen, register.wish.name) }
+  checkRegion(record, register)
+  const { virtualNodeId: id, name } = record
+  if (id !== undefined) {
+    await checkOurs(record, { id, seen, register })
+    return { kind: 'delete', virtualNodeId: id }
+  }
+  if (!record.isSent || record.intent === undefined) return { kind: 'none', notOurs: [] }
+  checkCaller(record, register)
+  return { kind: 'ask', name }
+}
+
+interface Listed {
+  readonly id: string
+  readonly seen: readonly SeenVirtualNode[]
+  readonly register: Prepared['register']
+}
+
+/** Before the drain: whoever does not see it could not delete it either. */
+async function checkOurs(record: StoredRecord, { id, seen, register }: Listed): Promise<void> {
+  const known = seen.find(one => one.virtualNodeId === id)
+  if (known !== undefined) return checkOwner(known, register)
+  checkCaller(record, register)
+  await checkSilent(id, register)
+}
+
+function notOurs(seen: readonly SeenVirtualNode[], name: string): readonly string[] {
+  return seen.filter(one => one.virtualNodeName === name && !isGoneStatus(one)).map(one => one.virtualNodeId)
+}
+
 /** What is not written down as this release's may be somebody's own. */
-function notOurs(seen: readonly SeenVirtualNode[], name: string, progress: Progress): undefined {
-  for (const { virtualNodeId } of seen.filter(one => one.virtualNodeName === name && !isGoneStatus(one)))
+function tellNotOurs(seen: readonly SeenVirtualNode[], name: string, progress: Progress): undefined {
+  for (const virtualNodeId of notOurs(seen, name))
     progress.tell({
       reason: 'VnodeNotOurs',
       isWarning: true,
@@ -53,22 +94,28 @@ function notOurs(seen: readonly SeenVirtualNode[], name: string, progress: Progr
   return undefined
 }
 
+function checkCaller(record: StoredRecord, { wish }: Prepared['register']): void {
+  const refusal = refusalOfCaller(record, wish)
+  if (refusal !== undefined) throw new VnodeError('REFUSED', refusal.message, { next: refusal.next })
+}
+
+function checkRegion({ regionId }: StoredRecord, { wish }: Prepared['register']): void {
+  if (regionId === wish.regionId) return
+  throw new VnodeError('REFUSED', `the VNode of this release is in ${regionId}, not in ${wish.regionId}`, {
+    next: `Set the region back to ${regionId}.`,
+  })
+}
+
 /** Of a request that was sent, and had no answer, only the same request tells what came of it. */
 async function registeredId(
   { eci, signal }: BootstrapOptions,
   record: StoredRecord,
   register: Prepared['register'],
 ): Promise<string | undefined> {
-  if (record.regionId !== register.wish.regionId)
-    throw new VnodeError(
-      'REFUSED',
-      `the VNode of this release is in ${record.regionId}, not in ${register.wish.regionId}`,
-      {
-        next: `Set the region back to ${record.regionId}.`,
-      },
-    )
+  checkRegion(record, register)
   if (record.virtualNodeId !== undefined || !record.isSent || record.intent === undefined)
     return record.virtualNodeId
+  checkCaller(record, register)
   try {
     return (await eci.createVirtualNode(record.intent.request, { signal })).virtualNodeId
   } catch (error) {

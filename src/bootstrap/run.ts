@@ -8,7 +8,7 @@ import { awaitNode } from './await-node.ts'
 import { type BootstrapOptions, prepare } from './prepare.ts'
 import { Progress } from './progress.ts'
 import { lookAhead, type Registration, register } from './register.ts'
-import { removeVnode } from './remove.ts'
+import { planRemoval, type RemovalPlan, removeVnode } from './remove.ts'
 import type { PlainRequest } from './wish.ts'
 
 /** Throws an EciError, an ApiError, or a VnodeError with what to do next. */
@@ -29,6 +29,13 @@ export function runRemoval(options: BootstrapOptions): Promise<string | undefine
   return withProgress(options, 'VnodeNotRemoved', async progress =>
     removeVnode(options, await prepare(options, progress), progress),
   )
+}
+
+/** What a removal would do next; nothing is written, and of the values nothing is checked that it does not need. */
+export function planBootstrapRemoval(options: BootstrapOptions): Promise<RemovalPlan> {
+  const { say, signal } = options
+  const progress = new Progress({ say, events: undefined, involved: involvedOf(options) })
+  return unlessInterrupted(progress, signal, async () => planRemoval(await prepare(options, progress)))
 }
 
 export interface BootstrapPlan {

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import * as sdk from '@alicloud/eci20180808'
 import { asRecord, asRecords, asString, own } from '../core/kubernetes/objects.ts'
+import type { Caller } from '../core/vnode/registration.ts'
 import type { CredentialSource } from './credentials.ts'
 import { API_VERSIONS, type EndpointSettings, endpointOf, type Product } from './endpoint.ts'
 import { EciError } from './error.ts'
@@ -154,11 +155,23 @@ class AlibabaEciClient implements EciClient {
     return Number.isFinite(used) && Number.isFinite(limit) ? { used, limit } : undefined
   }
 
+  async caller(options: RequestOptions = {}): Promise<Caller> {
+    const { endpoint = '' } = this.#options
+    try {
+      // It is to be known, and nothing more: whoever cannot reach STS shall not wait for it.
+      const answer = await this.#api('sts', { attempts: 2 }).call('GetCallerIdentity', {}, options)
+      return { account: text(answer, 'AccountId'), endpoint }
+    } catch (error) {
+      if (!(error instanceof EciError)) throw error
+      return { account: '', endpoint }
+    }
+  }
+
   close(): Promise<void> {
     return this.#wire.close()
   }
 
-  #api(product: Product): SignedApi {
+  #api(product: Product, more: Partial<Retrying> = {}): SignedApi {
     const { credentials, userAgent, onRetry, retrying } = this.#options
     return new SignedApi({
       product,
@@ -168,7 +181,7 @@ class AlibabaEciClient implements EciClient {
       wire: this.#wire,
       userAgent,
       onRetry,
-      retrying: { ...RETRYING, ...retrying },
+      retrying: { ...RETRYING, ...retrying, ...more },
     })
   }
 }

@@ -1,4 +1,5 @@
 /** Requests and results of the VNode calls, as plain values: what is stored of a request is what is sent again. */
+import type { Caller } from '../core/vnode/registration.ts'
 
 export interface Tag {
   readonly key: string
@@ -119,6 +120,8 @@ export interface EciClient {
   describeSecurityGroup(securityGroupId: string, options?: RequestOptions): Promise<SecurityGroup | undefined>
   /** vCPUs of ECI in this region: a VNode takes 2 of them. Undefined where the API does not tell. */
   cpuQuota(options?: RequestOptions): Promise<CpuQuota | undefined>
+  /** As whom and where this asks. Every identity may know its account; where STS is not reached, it is unknown. */
+  caller(options?: RequestOptions): Promise<Caller>
   close(): Promise<void>
 }
 

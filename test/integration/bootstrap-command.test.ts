@@ -1,7 +1,7 @@
 /** `vnode bootstrap` as it is typed: its credentials, what it prints, and what it never does. */
 import t, { type Test } from 'tap'
 import { removalAccess } from '../../src/core/vnode/bootstrap-access.ts'
-import { leftBy } from '../helpers/bootstrap.ts'
+import { leftBy, patchRecord } from '../helpers/bootstrap.ts'
 import { VPC_APISERVER } from '../helpers/bootstrap-run.ts'
 import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
 import { type CliResult, runVnode } from '../helpers/cli.ts'
@@ -195,6 +195,29 @@ if (cluster !== undefined) {
     t.equal((await run([], env)).status, 0)
     const known = await run(['--dry-run'], env)
     t.match(known, { status: 0, stdout: /^VNode vnd-\S+ is registered already\.\n$/ })
+  })
+
+  t.test('a dry run of a removal says what it would do, and does nothing', async t => {
+    const { name, fake, run } = await makeScene(t)
+    const { env } = home(t, SEED_CONFIG)
+    // Of a network that is not there: it is of no matter to a removal.
+    const plan = (...args: string[]) =>
+      run(['--remove', '--dry-run', '--security-group-id', 'sg-none', ...args], env)
+    t.match(await plan(), { status: 0, stdout: 'There is no VNode to delete.\n' })
+    t.equal((await run([], env)).status, 0)
+    const id = fake.virtualNodes[0]?.id
+    t.match(await plan(), { status: 0, stdout: `VNode ${id} would be drained and deleted.\n` })
+    t.match(await plan('--region-id', 'cn-beijing'), { status: 1, stdout: '' })
+    const said = new RegExp(
+      `^There is no VNode to delete\\.\\nVNode ${id} is not written down as this release's, and would stay`,
+    )
+    await patchRecord(controlPlane, name, { virtualNodeId: null, recordedAt: null })
+    t.match(await plan(), { status: 0, stdout: `VNode ${name} was asked for, and there was no answer` })
+    await controlPlane.ask('DELETE', `/api/v1/namespaces/${name}/secrets/${name}-vnode`)
+    t.match(await plan(), { status: 0, stdout: said })
+    t.equal(fake.callsOf('CreateVirtualNode').length, 1)
+    t.strictSame(fake.callsOf('DeleteVirtualNode'), [])
+    t.strictSame(fake.callsOf('DescribeSecurityGroups').length, 1, 'of the registration alone')
   })
 
   t.test('what is wrong with the command line', async t => {

@@ -9,11 +9,11 @@ import {
   prepareBootstrap,
   recordOf,
 } from '../helpers/bootstrap.ts'
-import { type BootstrapRun, type RunOptions, skipWaits, VPC_APISERVER } from '../helpers/bootstrap-run.ts'
+import { type BootstrapRun, type RunOptions, skipWaits } from '../helpers/bootstrap-run.ts'
 import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
 import { eciClient } from '../helpers/eci-client.ts'
 import { JumpClock } from '../helpers/fake-clock.ts'
-import { type FakeEci, fakeEci } from '../helpers/fake-eci/server.ts'
+import { type FakeEci, type FakeEciOptions, fakeEci, TEST_ACCOUNT } from '../helpers/fake-eci/server.ts'
 import type { KubeObject } from '../helpers/kube-http.ts'
 
 const cluster = await bootstrapCluster(t)
@@ -31,8 +31,8 @@ interface Scene {
 if (cluster !== undefined) {
   const { controlPlane } = cluster
 
-  const makeScene = async (t: Test): Promise<Scene> => {
-    const { name, fake, eci, kubeconfig } = await bootstrapScene(t, { controlPlane })
+  const makeScene = async (t: Test, options: FakeEciOptions = {}): Promise<Scene> => {
+    const { name, fake, eci, kubeconfig } = await bootstrapScene(t, { controlPlane, fake: options })
     return {
       name,
       fake,
@@ -215,15 +215,38 @@ if (cluster !== undefined) {
     const { name, fake, run } = await makeScene(t)
     await run()
     await ageRecord(controlPlane, name)
-    const elsewhere = await fakeEci(t, { routes: { [VPC_APISERVER]: controlPlane.url } })
-    const { error } = await run({ eci: eciClient(t, elsewhere) })
+    const hidden = fake.world.virtualNodes.splice(0)
+    const { error } = await run()
     t.match(error, {
       code: 'REFUSED',
       message: /but the cluster's Node .* still reports/,
       next: /the account, the RAM policy/,
     })
-    t.strictSame([fake.virtualNodes.length, elsewhere.virtualNodes.length], [1, 0])
+    t.equal(fake.callsOf('CreateVirtualNode').length, 1)
+    fake.world.virtualNodes.push(...hidden)
     t.equal((await run()).registration.how, 'known', 'nothing is forgotten')
+  })
+
+  t.test('another account, while nobody knows what came of the request', async t => {
+    const other = { accessKeyId: 'LTAI5tOtherOtherOther00', accessKeySecret: 'OtherSecret0', accountId: '2' }
+    const { fake, run } = await makeScene(t, { accounts: [TEST_ACCOUNT, other] })
+    fake.plan('CreateVirtualNode', { kind: 'cut', executed: true }, 5)
+    t.match((await run()).error, { isOutcomeUnknown: true })
+    // The other account has a world of its own.
+    const hidden = fake.world.virtualNodes.splice(0)
+    const credentials = async () => other
+    t.match((await run({ eci: eciClient(t, fake, { credentials }) })).error, {
+      code: 'REFUSED',
+      message: /a VNode of this release was asked for by account 1234567890123456 at .*this is account 2 /,
+      next: /^Give credentials of account 1234567890123456/,
+    })
+    const elsewhere = await fakeEci(t, { joins: false })
+    t.match((await run({ eci: eciClient(t, elsewhere) })).error, { code: 'REFUSED', message: elsewhere.url })
+    t.equal(fake.callsOf('CreateVirtualNode').length, 5)
+    t.strictSame(elsewhere.callsOf('CreateVirtualNode'), [])
+    fake.world.virtualNodes.push(...hidden)
+    t.equal((await run()).registration.how, 'adopted')
+    t.equal(fake.world.virtualNodes.length, 1)
   })
 
   t.test('a VNode of another cluster under the id that is written down', async t => {

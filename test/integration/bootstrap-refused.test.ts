@@ -250,6 +250,34 @@ if (controlPlane !== undefined) {
     )
   })
 
+  t.test('what ECI says of a VNode that has failed may quote what it was sent', async t => {
+    const secret = 'TheTokenThatNobodyMaySee'.repeat(3)
+    const Message = `the API server said 401 to ${secret}`
+    const fake: FakeEci = await fakeEci(t, {
+      joins: false,
+      onCall: ({ action }) => {
+        const [made] = fake.world.virtualNodes
+        if (action !== 'CreateVirtualNode' || made === undefined) return
+        made.status = 'Failed'
+        made.events.push({ Type: 'Warning', Reason: 'FailedJoinCluster', Message })
+      },
+    })
+    const name = bootstrapName(t)
+    const kubeconfig = await prepareBootstrap({ controlPlane, name })
+    const settings = { isReachChecked: false }
+    const error = await bootstrap({
+      controlPlane,
+      name,
+      kubeconfig,
+      eci: eciClient(t, fake),
+      settings,
+    }).catch(error => error)
+    t.match(error, { code: 'ECI', message: /FailedJoinCluster: the API server said 401 to …$/ })
+    const events = `/api/v1/namespaces/${name}/events?fieldSelector=reason=VnodeNotRegistered`
+    const [event] = await controlPlane.waitForAll(events, list => list.length > 0, { timeout: 60_000 })
+    t.notOk(JSON.stringify(event).includes(secret))
+  })
+
   t.test('a VNode that fails on the other side', async t => {
     const fake = await fakeEci(t, { routes: { [VPC_APISERVER]: 'https://127.0.0.1:1' } })
     const name = bootstrapName(t)

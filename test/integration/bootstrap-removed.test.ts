@@ -77,6 +77,17 @@ if (cluster !== undefined) {
     t.strictSame(fake.virtualNodes, [])
   })
 
+  t.test('another one of its name is said to stay', async t => {
+    const { name, fake, run, remove } = await makeScene(t)
+    const { registration } = await run()
+    const [first] = fake.world.virtualNodes
+    if (first !== undefined) fake.world.virtualNodes.push({ ...first, id: 'vnd-another' })
+    t.equal(await remove(), registration.virtualNodeId)
+    const events = `/api/v1/namespaces/${name}/events?fieldSelector=reason=VnodeNotOurs`
+    const [event] = await controlPlane.waitForAll(events, list => list.length > 0, { timeout: 60_000 })
+    t.match(event?.message, /VNode vnd-another named .* stays, and is paid for/)
+  })
+
   t.test('one that nobody has written down is not ours to delete', async t => {
     const { name, fake, run, remove } = await makeScene(t)
     await run()
@@ -116,12 +127,18 @@ if (cluster !== undefined) {
   t.test('credentials that do not see it: its Node reports, so nothing is touched', async t => {
     const { name, fake, run, remove } = await makeScene(t)
     const { registration } = await run()
-    const elsewhere = await fakeEci(t, { joins: false })
-    t.match(await remove(60_000, { eci: eciClient(t, elsewhere) }).catch(error => error), {
+    const hidden = fake.world.virtualNodes.splice(0)
+    t.match(await remove().catch(error => error), {
       code: 'REFUSED',
       message: /still reports/,
       next: /the account, the RAM policy/,
     })
+    const elsewhere = await fakeEci(t, { joins: false })
+    t.match(await remove(60_000, { eci: eciClient(t, elsewhere) }).catch(error => error), {
+      code: 'REFUSED',
+      message: `VNode ${registration.virtualNodeId} of this release was asked for by account`,
+    })
+    fake.world.virtualNodes.push(...hidden)
     const node = await controlPlane.ask('GET', `/api/v1/nodes/${registration.nodeName}`)
     t.not(node.spec?.unschedulable, true, 'it is not cordoned')
     t.ok(await recordOf(controlPlane, name))

@@ -1,7 +1,8 @@
 /** `vnode bootstrap`: the program, with its settings from flags, environment, a context, and a Secret. */
 import { randomInt, randomUUID } from 'node:crypto'
 import type { BootstrapOptions } from '../../bootstrap/prepare.ts'
-import { planBootstrap, runBootstrap, runRemoval } from '../../bootstrap/run.ts'
+import type { RemovalPlan } from '../../bootstrap/remove.ts'
+import { planBootstrap, planBootstrapRemoval, runBootstrap, runRemoval } from '../../bootstrap/run.ts'
 import type { BootstrapSettings } from '../../bootstrap/settings.ts'
 import { commaList } from '../../config/flags.ts'
 import type { VnodeContext } from '../../config/vnode-config.ts'
@@ -76,14 +77,7 @@ async function run(options: BootstrapOptions, flags: BootstrapFlags, io: Io): Pr
 }
 
 async function remove(options: BootstrapOptions, flags: BootstrapFlags, io: Io): Promise<void> {
-  if (isDryRun(flags)) {
-    const { step } = await planBootstrap(options)
-    const isThere = step.kind === 'registered' || step.kind === 'adopt'
-    const what = isThere
-      ? `VNode ${step.virtualNode.virtualNodeId} would be drained and deleted`
-      : 'There is no VNode to delete'
-    return io.stdout(`${what}.\n`)
-  }
+  if (isDryRun(flags)) return io.stdout(renderRemoval(await planBootstrapRemoval(options)))
   const id = await runRemoval(options)
   const text = id === undefined ? 'There was no VNode.\n' : `VNode ${id} is deleted.\n`
   print({ text, VirtualNodeId: id ?? '', Outcome: id === undefined ? 'none' : 'deleted' }, flags, io)
@@ -96,6 +90,17 @@ function print(
   io: Io,
 ): void {
   io.stdout(output === 'text' ? text : renderAnswer(answer, output))
+}
+
+function renderRemoval(plan: RemovalPlan): string {
+  if (plan.kind === 'delete') return `VNode ${plan.virtualNodeId} would be drained and deleted.\n`
+  if (plan.kind === 'ask')
+    return `VNode ${plan.name} was asked for, and there was no answer: the same request would be sent once more, and what it has made drained and deleted.\n`
+  const stay = plan.notOurs.map(
+    id =>
+      `VNode ${id} is not written down as this release's, and would stay; vnode delete ${id} removes it.\n`,
+  )
+  return ['There is no VNode to delete.\n', ...stay].join('')
 }
 
 function isDryRun({ dryRun, dry }: BootstrapFlags): boolean {
@@ -117,6 +122,7 @@ async function plan(options: BootstrapOptions, io: Io): Promise<void> {
   io.stdout(`${JSON.stringify({ Action: 'CreateVirtualNode', ...parameters }, null, 2)}\n`)
   if (step.kind === 'send')
     io.stdout('An earlier run has sent a request; that one, in its own words, would be sent once more.\n')
+  if (step.kind === 'wait') io.stdout(`${step.reason}; that would be waited for first.\n`)
   if (step.kind === 'end') io.stdout(`${step.reason}; a new one would be registered.\n`)
 }
 

@@ -171,7 +171,7 @@ class Creation {
     return vnodeKubeconfig({ file, apiserver, serviceIPs, leastLifeMs }, io)
   }
 
-  #register({ request, kubeconfig, facts }: Registering): Promise<Registration> {
+  async #register({ request, kubeconfig, facts }: Registering): Promise<Registration> {
     const { options, session, virtualNode } = this.#parts
     const { eci } = session
     const credential = createHash('sha256').update(kubeconfig.text).digest('hex')
@@ -179,6 +179,7 @@ class Creation {
     const intended = withSecrets(request, randomUUID(), kubeconfig)
     const { client } = this.#parts
     const nothing = async () => undefined
+    const caller = await eci.caller({ signal: this.#signal })
     const attempt = randomUUID()
     const [namespace, record] = [RECORDS_NAMESPACE, recordName(virtualNode.name)]
     const wish = {
@@ -186,6 +187,7 @@ class Creation {
       regionId: eci.regionId,
       fingerprint,
       isAdditional: options.isAdditional,
+      caller,
     }
     return register({
       // In the cluster: whoever else registers a VNode of this name, on whatever machine, follows the same intent.
@@ -195,7 +197,7 @@ class Creation {
       // The kubeconfig is the user's own, and the cluster has answered to it just now.
       identity: { ensure: nothing, prove: nothing, removeOthers: nothing },
       check: () => checkNetwork({ eci, virtualNode, progress: this.#progress, signal: this.#signal }),
-      makeIntent: async () => ({ request: intended, fingerprint, identity: 'kubeconfig' }),
+      makeIntent: async () => ({ request: intended, fingerprint, caller, identity: 'kubeconfig' }),
       wish,
       clusterTag: clusterTagOf(facts),
       findNode: name => findNode(client, name),

@@ -25,6 +25,16 @@ export interface Recorded {
 export interface IntentFacts {
   /** The same for the same wish: see {@link Wish}. */
   readonly fingerprint: string
+  /** Of whoever has written it; undefined in what an older version has written. */
+  readonly caller?: Caller
+}
+
+/** As whom and where ECI is asked: under another account, or elsewhere, a token is new, and a VNode is not seen. */
+export interface Caller {
+  /** Alibaba Cloud's id of the account; empty where it is not known. */
+  readonly account: string
+  /** Empty: Alibaba Cloud's own. */
+  readonly endpoint: string
 }
 
 /** What the values ask for now. */
@@ -35,6 +45,7 @@ export interface Wish {
   readonly fingerprint: string
   /** Other VNodes may be in this cluster. */
   readonly isAdditional: boolean
+  readonly caller: Caller
 }
 
 /** A VNode of this cluster (by its tag), or of the id that is written down, as ECI tells. */
@@ -74,6 +85,8 @@ export type Step =
 
 /** A VNode that was created is listed within this time, or it is gone again. */
 export const VISIBLE_WITHIN_MS = 2 * 60_000
+/** Clocks of two machines differ by less: the API refuses what is signed by one that is more than 15 minutes wrong. */
+export const MOST_SKEW_MS = 30 * 60_000
 
 /** `Cleaned` is none of the API's reference; the vendor's Terraform provider lists it among the states. */
 const GONE = new Set(['Deleted', 'Deleting', 'Released', 'Cleaned'])
@@ -85,13 +98,16 @@ export function isGone({ status }: Pick<SeenVirtualNode, 'status'>): boolean {
 export function nextStep(
   recorded: Recorded | undefined,
   seen: readonly SeenVirtualNode[],
-  { wish, now }: { readonly wish: Wish; readonly now: number },
+  { wish, now, watchedMs }: Pick<Situation, 'wish' | 'now' | 'watchedMs'>,
 ): Step {
   const elsewhere = refusalOfRegion(recorded, wish)
   if (elsewhere !== undefined) return elsewhere
+  const isUnsure = recorded?.isSent === true && recorded.virtualNodeId === undefined
+  const stranger = refusalOfCaller(recorded, wish)
+  if (isUnsure && stranger !== undefined) return stranger
   const living = seen.filter(one => !isGone(one)).sort(byAge)
   if (recorded?.virtualNodeId !== undefined)
-    return stepOfRecorded(recorded, recorded.virtualNodeId, { seen, living, wish, now })
+    return stepOfRecorded(recorded, recorded.virtualNodeId, { seen, living, wish, now, watchedMs })
   const [mine, ...others] = living.filter(({ virtualNodeName }) => virtualNodeName === wish.name)
   if (mine !== undefined) return { kind: 'adopt', virtualNode: mine, others }
   const earlier = recorded?.isSent && living.find(one => one.virtualNodeName === recorded.name)
@@ -105,10 +121,14 @@ interface Situation {
   readonly seen: readonly SeenVirtualNode[]
   readonly living: readonly SeenVirtualNode[]
   readonly wish: Wish
+  /** Milliseconds since 1970, by this machine's clock. */
   readonly now: number
+  /** For how long before the list was read what is written down has been seen to be so, whatever a clock says. */
+  readonly watchedMs: number
 }
 
-function stepOfRecorded(recorded: Recorded, id: string, { seen, living, wish, now }: Situation): Step {
+function stepOfRecorded(recorded: Recorded, id: string, situation: Situation): Step {
+  const { seen, living, wish, now, watchedMs } = situation
   const virtualNode = living.find(({ virtualNodeId }) => virtualNodeId === id)
   if (virtualNode !== undefined) {
     // Renamed since, as the refusal says, it is the one that is wished for.
@@ -119,14 +139,19 @@ function stepOfRecorded(recorded: Recorded, id: string, { seen, living, wish, no
   }
   const gone = seen.find(({ virtualNodeId }) => virtualNodeId === id)
   if (gone !== undefined) return { kind: 'end', reason: `VNode ${id} is ${gone.status}` }
-  if (now - (recorded.recordedAt ?? 0) < VISIBLE_WITHIN_MS)
+  const stranger = refusalOfCaller(recorded, wish)
+  if (stranger !== undefined) return stranger
+  const isYoung = now - (recorded.recordedAt ?? 0) < VISIBLE_WITHIN_MS + MOST_SKEW_MS
+  if (isYoung && watchedMs < VISIBLE_WITHIN_MS)
     return { kind: 'wait', reason: `VNode ${id} is not listed yet` }
   return { kind: 'end', reason: `VNode ${id} is not there any more`, isUnseen: true }
 }
 
 /** An intent that was not sent may be given up for another one; of one that was, only its answer decides. */
-function stepOfIntent({ isSent }: Recorded, { fingerprint }: IntentFacts, wish: Wish): Step {
-  if (isSent) return { kind: 'send' }
+function stepOfIntent(recorded: Recorded, { fingerprint }: IntentFacts, wish: Wish): Step {
+  if (recorded.isSent) return { kind: 'send' }
+  if (refusalOfCaller(recorded, wish) !== undefined)
+    return { kind: 'end', reason: 'the account has changed before anything was sent' }
   if (fingerprint === wish.fingerprint) return { kind: 'prepare' }
   return { kind: 'end', reason: 'the values have changed before anything was sent' }
 }
@@ -141,6 +166,28 @@ function refusalOfRegion(recorded: Recorded | undefined, wish: Wish): Step | und
     message: `${what} of this release is in ${recorded.regionId}, and would go on costing beside one in ${wish.regionId}`,
     next: `Set the region back to ${recorded.regionId}, or delete that VNode there first.`,
   }
+}
+
+/** Of what is not seen, or may be there, another account cannot tell. */
+export function refusalOfCaller(
+  recorded: Pick<Recorded, 'intent' | 'virtualNodeId'> | undefined,
+  { caller }: Pick<Wish, 'caller'>,
+): Extract<Step, { kind: 'refuse' }> | undefined {
+  const earlier = recorded?.intent?.caller
+  if (earlier === undefined) return undefined
+  const isOther = earlier.account !== '' && caller.account !== '' && earlier.account !== caller.account
+  if (!isOther && earlier.endpoint === caller.endpoint) return undefined
+  const what = recorded?.virtualNodeId === undefined ? 'a VNode' : `VNode ${recorded.virtualNodeId}`
+  return {
+    kind: 'refuse',
+    message: `${what} of this release was asked for by ${named(earlier)}, and this is ${named(caller)}, where it is not seen; it would go on costing`,
+    next: `Give credentials of ${named(earlier)}. Where its VNode was deleted there, delete the Secret that this is written down in.`,
+  }
+}
+
+function named({ account, endpoint }: Caller): string {
+  const where = endpoint === '' ? '' : ` at ${endpoint}`
+  return `${account === '' ? 'an account' : `account ${account}`}${where}`
 }
 
 function refusalOfName(name: string, id: string, wish: Wish): Step {

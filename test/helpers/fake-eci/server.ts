@@ -82,6 +82,8 @@ export const TEST_ACCOUNT: Account = {
   accessKeySecret: 'TestSecretOfTheFakeAccount0000',
 }
 
+const TEST_ACCOUNT_ID = '1234567890123456'
+
 export const TEST_NETWORK = {
   vSwitches: [
     { vSwitchId: 'vsw-7xv2yk45qp5etidgf0001', vpcId: 'vpc-7xv0000000000000test1' },
@@ -231,6 +233,11 @@ export class FakeEci {
     try {
       const { method = '', url = '', headers } = request
       const account = this.signatures.check({ method, url, headers, body: call.body })
+      // Whoever has a key may ask whose it is.
+      if (call.action === 'GetCallerIdentity') {
+        call.isExecuted = true
+        return [200, { RequestId: call.requestId, AccountId: account.accountId ?? TEST_ACCOUNT_ID }]
+      }
       const permission = `${productOf(call.version)}:${call.action}`
       if (account.allowed !== undefined && !account.allowed.includes(permission)) {
         const message = `User not authorized to operate on the specified resource, or this API does not support RAM. (${permission})`

@@ -9,6 +9,8 @@ import { Refusal } from './refusal.ts'
 export interface Account {
   readonly accessKeyId: string
   readonly accessKeySecret: string
+  /** Of the account that the key belongs to. */
+  readonly accountId?: string
   /** Of temporary credentials: without it, or with another one, they are refused. */
   readonly securityToken?: string
   /** As if their time were over. */

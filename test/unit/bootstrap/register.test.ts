@@ -4,7 +4,13 @@ import type { Wish } from '../../../src/core/vnode/registration.ts'
 import { Random } from '../../helpers/random.ts'
 import { RegistrationModel } from '../../helpers/registration-model.ts'
 
-const WISH: Wish = { name: 'edge', regionId: 'cn-hangzhou', fingerprint: 'f', isAdditional: false }
+const WISH: Wish = {
+  name: 'edge',
+  regionId: 'cn-hangzhou',
+  fingerprint: 'f',
+  isAdditional: false,
+  caller: { account: '1', endpoint: '' },
+}
 const OTHER: Wish = { ...WISH, fingerprint: 'g' }
 const WORLDS = 150
 const MOST_STEPS = 20_000

@@ -1,5 +1,6 @@
 import t from 'tap'
 import {
+  MOST_SKEW_MS,
   nextStep,
   type Recorded,
   type SeenVirtualNode,
@@ -9,7 +10,13 @@ import {
 import { virtualNodeNameProblem } from '../../../../src/core/vnode/virtual-node-name.ts'
 
 const NOW = 1_000_000_000
-const WISH: Wish = { name: 'edge', regionId: 'cn-hangzhou', fingerprint: 'f1', isAdditional: false }
+const WISH: Wish = {
+  name: 'edge',
+  regionId: 'cn-hangzhou',
+  fingerprint: 'f1',
+  isAdditional: false,
+  caller: { account: '1', endpoint: '' },
+}
 
 const seen = (overrides: Partial<SeenVirtualNode> = {}): SeenVirtualNode => ({
   virtualNodeId: 'vnd-1',
@@ -30,7 +37,7 @@ const recorded = (overrides: Partial<Recorded> = {}): Recorded => ({
 })
 
 const SENT = { isSent: true }
-const DONE = { isSent: true, virtualNodeId: 'vnd-1', recordedAt: NOW - VISIBLE_WITHIN_MS }
+const DONE = { isSent: true, virtualNodeId: 'vnd-1', recordedAt: NOW - VISIBLE_WITHIN_MS - MOST_SKEW_MS }
 
 const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<Wish>, expected: object]>([
   ['nothing yet', [undefined, [], {}, { kind: 'intend' }]],
@@ -170,6 +177,69 @@ const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<
     [recorded(SENT), [seen({ status: 'Deleted' })], { name: 'new' }, { kind: 'send' }],
   ],
   [
+    'another account for what may be there',
+    [
+      recorded({ ...SENT, intent: { fingerprint: 'f1', caller: { account: '2', endpoint: '' } } }),
+      [],
+      {},
+      { kind: 'refuse', message: /asked for by account 2, and this is account 1,/, next: /of account 2\./ },
+    ],
+  ],
+  [
+    'another account for what may be there, which has one of our name',
+    [
+      recorded({ ...SENT, intent: { fingerprint: 'f1', caller: { account: '2', endpoint: '' } } }),
+      [seen()],
+      {},
+      { kind: 'refuse' },
+    ],
+  ],
+  [
+    'another endpoint for what may be there',
+    [
+      recorded({ ...SENT, intent: { fingerprint: 'f1', caller: { account: '', endpoint: 'https://a' } } }),
+      [],
+      {},
+      { kind: 'refuse', message: /asked for by an account at https:\/\/a, and this is account 1,/ },
+    ],
+  ],
+  [
+    'another account for what is not listed',
+    [
+      recorded({ ...DONE, intent: { fingerprint: 'f1', caller: { account: '2', endpoint: '' } } }),
+      [],
+      {},
+      { kind: 'refuse', message: /^VNode vnd-1 of this release was asked for by account 2/ },
+    ],
+  ],
+  [
+    'another account that sees it',
+    [
+      recorded({ ...DONE, intent: { fingerprint: 'f1', caller: { account: '2', endpoint: '' } } }),
+      [seen()],
+      {},
+      { kind: 'registered' },
+    ],
+  ],
+  [
+    'another account before anything was sent',
+    [
+      recorded({ intent: { fingerprint: 'f1', caller: { account: '2', endpoint: '' } } }),
+      [],
+      {},
+      { kind: 'end', reason: /account has changed/ },
+    ],
+  ],
+  [
+    'an account that is not known is not another one',
+    [
+      recorded({ ...SENT, intent: { fingerprint: 'f1', caller: { account: '', endpoint: '' } } }),
+      [],
+      {},
+      { kind: 'send' },
+    ],
+  ],
+  [
     'another region for what is there',
     [
       recorded(DONE),
@@ -191,9 +261,25 @@ const CASES = new Map<string, [Recorded | undefined, SeenVirtualNode[], Partial<
 
 for (const [name, [now, there, wish, expected]] of CASES) {
   t.test(name, async t => {
-    t.match(nextStep(now, there, { wish: { ...WISH, ...wish }, now: NOW }), expected)
+    t.match(nextStep(now, there, { wish: { ...WISH, ...wish }, now: NOW, watchedMs: 0 }), expected)
   })
 }
+
+const MINUTE = 60_000
+/** Written down at which time of this machine, seen so for how long: is it waited for? */
+const UNLISTED = new Map<string, [agoMs: number, watchedMs: number, kind: string]>([
+  ['by a clock that is ten minutes behind, and just seen', [10 * MINUTE, 0, 'wait']],
+  ['by a clock that is ten minutes behind, and long seen', [10 * MINUTE, VISIBLE_WITHIN_MS, 'end']],
+  ['by a clock that is ten minutes ahead, and just seen', [-10 * MINUTE, VISIBLE_WITHIN_MS - 1, 'wait']],
+  ['by a clock that is ten minutes ahead, and long seen', [-10 * MINUTE, VISIBLE_WITHIN_MS, 'end']],
+  ['an hour ago by whatever clock', [60 * MINUTE, 0, 'end']],
+])
+
+for (const [name, [agoMs, watchedMs, kind]] of UNLISTED)
+  t.test(`not listed, and written down ${name}`, async t => {
+    const record = recorded({ ...DONE, recordedAt: NOW - agoMs })
+    t.match(nextStep(record, [], { wish: WISH, now: NOW, watchedMs }), { kind })
+  })
 
 t.test('names of VNodes', async t => {
   for (const name of ['ab', 'vnode-profile', 'a.b-c.0', 'x'.repeat(128)])
