@@ -1,6 +1,8 @@
 /** `vnode bootstrap --remove`: the VNode goes, with all that was made for it, and nothing that somebody runs is lost unsaid. */
 import t, { type Test } from 'tap'
 import type { Notice } from '../../src/bootstrap/progress.ts'
+import { VISIBLE_WITHIN_MS } from '../../src/core/vnode/registration.ts'
+import type { Clock } from '../../src/kube/clock.ts'
 import { bootstrap, leftBy, patchRecord, recordOf, removeBootstrapped } from '../helpers/bootstrap.ts'
 import { type RunOptions, skipWaits } from '../helpers/bootstrap-run.ts'
 import { bootstrapCluster, bootstrapScene } from '../helpers/bootstrap-scene.ts'
@@ -166,13 +168,22 @@ if (cluster !== undefined) {
     t.match(await run().catch(error => error), { isOutcomeUnknown: true })
     const hidden = fake.world.virtualNodes.splice(0)
     fake.plan('CreateVirtualNode', { kind: 'refuse', status: 403, code: 'QuotaExceeded' })
-    const clock = new JumpClock()
-    const skip = skipWaits(clock)
+    const jumping = new JumpClock()
+    const skip = skipWaits(jumping)
+    const waits: number[] = []
+    const clock: Clock = {
+      now: () => jumping.now(),
+      after: (ms, run) => {
+        waits.push(ms)
+        return jumping.after(ms, run)
+      },
+    }
     const onNotice = (notice: Notice) => {
       if (notice.reason === 'Waiting') fake.world.virtualNodes.push(...hidden)
       skip(notice)
     }
     t.equal(await remove(60_000, { clock, onNotice }), hidden[0]?.id)
+    t.equal(waits[0], VISIBLE_WITHIN_MS, 'before it is looked for')
     t.strictSame(fake.virtualNodes, [])
     t.strictSame(await leftBy(controlPlane, name), [])
   })
