@@ -25,12 +25,16 @@ if (cluster !== undefined) {
   /** The first request is under way, and stays so until the second run waits, or asks for one too. */
   const holdFirst = (fake: FakeEci) => {
     const gate = Promise.withResolvers<void>()
-    fake.plan('CreateVirtualNode', { kind: 'after', wait: () => gate.promise })
-    const isAsked = fake.until(calls => calls.some(({ action }) => action === 'CreateVirtualNode'))
+    const asked = Promise.withResolvers<void>()
+    const wait = () => {
+      asked.resolve()
+      return gate.promise
+    }
+    fake.plan('CreateVirtualNode', { kind: 'after', wait })
     const open = ({ reason }: Notice) => {
       if (reason === 'Waiting' || reason === 'RequestSent') gate.resolve()
     }
-    return { isAsked, open }
+    return { isAsked: asked.promise, open }
   }
 
   const release = async (t: Test, fake: FakeEci, virtualNodeName?: string) => {
