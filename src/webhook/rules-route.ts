@@ -49,7 +49,19 @@ function problemsOf(request: ReviewRequest, options: RulesRouteOptions): readonl
   const text = rulesTextOf(object)
   // Another key of the ConfigMap was edited: it must not wait for somebody to mend the rules.
   if (operation === 'UPDATE' && text === rulesTextOf(request.oldObject)) return undefined
-  return compileConfigMapRules(typeof text === 'string' ? text : '').problems
+  const isTooLarge = typeof text === 'string' && text.length > LARGEST_TEXT
+  return isTooLarge ? [TOO_LARGE] : compileConfigMapRules(typeof text === 'string' ? text : '').problems
+}
+
+/**
+ * What a ConfigMap holds, in bytes; its text has no more characters than that. Source: the API server's validation, which comes after
+ * us. Anybody who reaches us can send more, and is not to keep everybody's Pods waiting.
+ */
+const LARGEST_TEXT = 1024 * 1024
+const TOO_LARGE: Problem = {
+  severity: 'error',
+  path: '',
+  message: 'is larger than 1 MiB, which is all that a ConfigMap holds',
 }
 
 function selectorProblems(

@@ -7,8 +7,6 @@ import { hasSelector, type Rule } from './rule.ts'
 import { type BodyFormat, compileBody } from './rule-body.ts'
 import { parseText } from './text.ts'
 
-/** What a ConfigMap holds, in bytes; its text has no more characters than that. Source: the API server's validation. */
-const LARGEST_TEXT = 1024 * 1024
 /**
  * Of a text that is not plain JSON: whoever may edit the ConfigMap, or send a review, must not fill the memory of all who read it. Some
  * 1,500 rules in YAML.
@@ -31,8 +29,6 @@ const NOTHING: CompiledRules = { rules: [], problems: [] }
  * decision: an edit with an error is not applied at all, unless there is nothing older to keep.
  */
 export function compileConfigMapRules(text: string): CompiledRules {
-  if (text.length > LARGEST_TEXT)
-    return refusal('is larger than 1 MiB, which is all that a ConfigMap holds', NO_TEXT)
   const parsed = parseText(text, { mostTokens: MOST_TOKENS })
   const found = new Gathering(MOST_PROBLEMS)
   found.add(parsed.problems)
