@@ -220,11 +220,16 @@ if (cluster !== undefined) {
           if (failure.fault !== undefined) fake.plan('CreateVirtualNode', failure.fault, failure.times)
         }
         plan()
-        const created = await vnode('create', '--name', name, '--additional')
+        const created = await vnode('create', '--name', `${name}-2`, '--additional')
         plan()
-        const bootstrapped = await bootstrap('--vnode-name', `${name}-2`)
+        // All of them share a cluster, where one without --additional waits for the others.
+        const bootstrapped = await bootstrap('--vnode-name', name, '--additional')
         const wanted = what.endsWith('success') ? 0 : 1
-        t.strictSame([created.status, bootstrapped.status], [wanted, wanted], created.stderr)
+        t.strictSame(
+          [created.status, bootstrapped.status],
+          [wanted, wanted],
+          `${created.stderr}${bootstrapped.stderr}`,
+        )
         collect(name, fake)
       })
     }
