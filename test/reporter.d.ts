@@ -1,0 +1,4 @@
+import type { Transform } from 'node:stream'
+
+declare const Counts: new () => Transform
+export default Counts
