@@ -146,10 +146,8 @@ export class Transport implements KubeClient {
     if (current?.endpoint === endpoint) return current
     const key = identity(endpoint)
     if (current?.key === key) return current
-    void current?.dispatcher.then(
-      old => this.#retire(old),
-      () => undefined,
-    )
+    // One that could not be made needs no end, and one whose end fails is destroyed with all others.
+    current?.dispatcher.then(old => this.#retire(old)).catch(() => undefined)
     this.#current = { endpoint, key, dispatcher: createDispatcher(this.server, endpoint) }
     return this.#current
   }

@@ -77,6 +77,8 @@ export class BootstrapProcess {
 
   private constructor(child: ChildProcess) {
     this.#child = child
+    // One that has been killed no longer listens.
+    child.stdin?.on('error', () => undefined)
     this.#ended = once(child, 'close')
   }
 

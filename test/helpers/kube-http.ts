@@ -116,7 +116,14 @@ export class KubeHttp {
   async watch<T = KubeObject>(path: string, onEvent: (event: WatchEvent<T>) => void): Promise<() => void> {
     const end = new AbortController()
     const first = await this.#openWatch(path, end.signal)
-    void this.#follow(path, first, { signal: end.signal, onEvent: event => onEvent(event as WatchEvent<T>) })
+    const following = {
+      signal: end.signal,
+      onEvent: (event: WatchEvent<unknown>) => onEvent(event as WatchEvent<T>),
+    }
+    this.#follow(path, first, following).catch(error => {
+      // A refusal that is cut off in the middle because nobody wants it any longer is none.
+      if (!end.signal.aborted) throw error
+    })
     return () => end.abort()
   }
 

@@ -57,6 +57,8 @@ export class LeaderProcess {
   private constructor(identity: string, child: ChildProcess) {
     this.identity = identity
     this.#child = child
+    // One that has been killed no longer listens.
+    child.stdin?.on('error', () => undefined)
     if (child.stdout !== null) {
       createInterface({ input: child.stdout }).on('line', text => this.#hear(JSON.parse(text)))
     }

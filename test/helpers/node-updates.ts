@@ -29,7 +29,10 @@ export async function onNodeUpdates(
   const tls = { cert: authority.issueServer(), key: authority.leafKeyPem }
   let isAsked = false
   const server = createServer(tls, async (request, response) => {
-    const { uid, dryRun, object, oldObject } = ((await json(request)) as Review).request
+    const review = (await json(request).catch(() => undefined)) as Review | undefined
+    // The API server has gone, or the test is over.
+    if (review === undefined) return
+    const { uid, dryRun, object, oldObject } = review.request
     if (dryRun === true) isAsked = true
     const refusal = dryRun === true ? undefined : await onUpdate(object, oldObject).catch(String)
     const answer = { uid, allowed: refusal === undefined, status: { message: refusal ?? '' } }

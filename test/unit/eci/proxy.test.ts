@@ -14,6 +14,8 @@ async function startProxy(t: Test) {
   const server = createServer()
   server.on('connect', (request: IncomingMessage, socket: Socket) => {
     tunnels.push(request.url ?? '')
+    sockets.add(socket)
+    socket.on('error', () => undefined)
     const wanted = `Basic ${Buffer.from(`user:${PASSWORD}`).toString('base64')}`
     if (request.headers['proxy-authorization'] !== wanted) {
       socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')
@@ -21,10 +23,8 @@ async function startProxy(t: Test) {
     }
     const [host, port] = (request.url ?? '').split(':')
     const target = connect(Number(port), host, () => socket.write('HTTP/1.1 200 Connected\r\n\r\n'))
-    for (const one of [socket, target]) {
-      sockets.add(one)
-      one.on('error', () => undefined)
-    }
+    sockets.add(target)
+    target.on('error', () => undefined)
     socket.pipe(target).pipe(socket)
   })
   server.listen(0, '127.0.0.1')
