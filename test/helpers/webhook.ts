@@ -203,20 +203,11 @@ function hasFields(line: LogLine, fields: Readonly<Record<string, unknown>>): bo
 
 const LOOK_MS = 10
 
-/**
- * Asks until the answer is yes; an error after the time. For what tells nobody when it changes. Who gives no answer is asked again too: a
- * connection that was kept may have been closed just now.
- */
+/** Asks until the answer is yes; an error after the time. For what tells nobody when it changes. */
 export async function holds(isWanted: () => boolean | Promise<boolean>, timeout: number): Promise<void> {
   const deadline = performance.now() + patience(timeout)
-  for (;;) {
-    const isLast = performance.now() > deadline
-    const answer = await Promise.try(isWanted).catch((error: unknown) => {
-      if (isLast) throw error
-      return false
-    })
-    if (answer) return
-    if (isLast) throw new Error(`not within ${patience(timeout) / 1000} s`)
+  while (!(await isWanted())) {
+    if (performance.now() > deadline) throw new Error(`not within ${patience(timeout) / 1000} s`)
     await delay(LOOK_MS)
   }
 }
