@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
 import { Transport } from '../../src/kube/transport.ts'
 
@@ -75,13 +76,9 @@ export class FakeApi {
   }
 
   async #accept(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let body = ''
-    try {
-      for await (const chunk of request) body += chunk
-    } catch {
-      // The caller has gone, or the test is over: nobody is there to be answered.
-      return
-    }
+    const body = await text(request).catch(() => undefined)
+    // The caller has gone, or the test is over.
+    if (body === undefined) return
     const exchange = new Exchange(request, response, body)
     this.seen.push(`${exchange.method} ${request.url}`)
     if (this.#automatic !== undefined) return this.#automatic(exchange)

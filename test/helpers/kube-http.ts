@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https'
+import { json } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Identity } from './authority.ts'
 
@@ -116,14 +117,7 @@ export class KubeHttp {
   async watch<T = KubeObject>(path: string, onEvent: (event: WatchEvent<T>) => void): Promise<() => void> {
     const end = new AbortController()
     const first = await this.#openWatch(path, end.signal)
-    const following = {
-      signal: end.signal,
-      onEvent: (event: WatchEvent<unknown>) => onEvent(event as WatchEvent<T>),
-    }
-    this.#follow(path, first, following).catch(error => {
-      // A refusal that is cut off in the middle because nobody wants it any longer is none.
-      if (!end.signal.aborted) throw error
-    })
+    void this.#follow(path, first, { signal: end.signal, onEvent: event => onEvent(event as WatchEvent<T>) })
     return () => end.abort()
   }
 
@@ -192,14 +186,12 @@ function headersOf({ contentType = 'application/json', headers, as }: RequestSet
 
 /** One event per line. A connection that breaks ends the events like one that is closed. */
 async function* eventsOf(stream: IncomingMessage): AsyncGenerator<WatchEvent<unknown>> {
-  if (stream.statusCode !== 200) {
-    let text = ''
-    for await (const chunk of stream.setEncoding('utf8')) text += chunk
-    yield { type: 'ERROR', object: JSON.parse(text) }
-    return
-  }
   let rest = ''
   try {
+    if (stream.statusCode !== 200) {
+      yield { type: 'ERROR', object: await json(stream) }
+      return
+    }
     for await (const chunk of stream.setEncoding('utf8')) {
       const lines = `${rest}${chunk}`.split('\n')
       rest = lines.pop() ?? ''
